@@ -1,0 +1,126 @@
+/**
+ * Every failure that is expected, on one page. Whoever throws one of these has left nothing
+ * half-done; whoever catches one can tell from its class what happened and from its fields to whom.
+ *
+ * A message says what was being done, what was needed and what was found. `hint` says what the
+ * person at the terminal can do about it. The exit code of each class is in `lib/cli/exit.ts`.
+ */
+export class ShareError extends Error {
+  /** What to do about it, as a sentence without a final period. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, options: { hint?: string | undefined; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.hint = options.hint;
+  }
+}
+
+/** A command line that means nothing: unknown option, missing argument, bad value. */
+export class UsageError extends ShareError {}
+
+/** A text that is not the name of a digest. */
+export class InvalidDigest extends ShareError {
+  constructor(readonly text: string, reason: string) {
+    super(`Cannot use ${JSON.stringify(text)} as a digest: ${reason}`, {
+      hint: "a digest looks like sha256new_ABC… or sha1new=84e3…; it is in the program's feed",
+    });
+  }
+}
+
+/** A manifest that Zero Install would not have written. */
+export class InvalidManifest extends ShareError {
+  /** `line` counts from 1. */
+  constructor(reason: string, readonly line?: number) {
+    super(`Cannot read manifest${line === undefined ? "" : `, line ${line}`}: ${reason}`);
+  }
+}
+
+/** The bytes of a manifest do not hash to the digest that they were asked for by. */
+export class ManifestMismatch extends ShareError {
+  constructor(readonly expected: string, readonly actual: string) {
+    super(`Manifest does not match its digest: expected ${expected}, found ${actual}`);
+  }
+}
+
+/** A directory tree that no manifest can describe: a device, a newline in a name, … */
+export class UnsupportedTree extends ShareError {
+  constructor(readonly path: string, reason: string) {
+    super(`Cannot make a manifest of ${JSON.stringify(path)}: ${reason}`);
+  }
+}
+
+/** A tree that is not what its digest says. `message` holds the differences, a line each. */
+export class VerificationFailed extends ShareError {
+  constructor(
+    readonly path: string,
+    readonly expected: string,
+    readonly actual: string,
+    explanation: string,
+  ) {
+    super(explanation);
+  }
+}
+
+/** A file of a tree is not what the tree's manifest lists, seen while serving or copying it. */
+export class DamagedImplementation extends ShareError {
+  constructor(readonly digest: string, readonly path: string, reason: string) {
+    super(`Cannot use ${path} of ${digest}: ${reason}`, {
+      hint: `check it with: 0share verify ${digest}`,
+    });
+  }
+}
+
+/** A peer could not be asked, or stopped answering: nothing it said was wrong. */
+export class PeerFailed extends ShareError {
+  constructor(readonly peer: string, reason: string, options: { cause?: unknown } = {}) {
+    super(`Peer ${peer} failed: ${reason}`, options);
+  }
+}
+
+/** A peer sent something that does not verify. */
+export class PeerLied extends ShareError {
+  constructor(readonly peer: string, reason: string, options: { cause?: unknown } = {}) {
+    super(`Peer ${peer} sent what does not verify: ${reason}`, options);
+  }
+}
+
+/** Bytes that are not a tar archive, or one that says what no archive of an implementation may say. */
+export class InvalidArchive extends ShareError {
+  constructor(reason: string, options: { cause?: unknown } = {}) {
+    super(`Cannot read archive: ${reason}`, options);
+  }
+}
+
+/** Nobody on the network has any of these digests. */
+export class NobodyHasIt extends ShareError {
+  constructor(readonly digests: readonly string[], asked: string, hint: string) {
+    super(`Nobody has ${digests.join(" or ")}: ${asked}`, { hint });
+  }
+}
+
+/** Peers had it, but none of them could deliver it; `lied` says whether any sent wrong bytes. */
+export class EveryPeerFailed extends ShareError {
+  constructor(
+    readonly digest: string,
+    readonly reasons: readonly string[],
+    readonly lied: boolean,
+    options: { cause?: unknown } = {},
+  ) {
+    super(`Cannot fetch ${digest}: no peer that has it could deliver it\n${reasons.join("\n")}`, {
+      ...options,
+      hint: lied
+        ? "verify it on the peer named above with: 0share verify"
+        : "run the same command again: it goes on where it stopped",
+    });
+  }
+}
+
+/** No store can be written. */
+export class NoWritableStore extends ShareError {}
+
+/** A store refused a change: full disk, read-only file system, permissions. */
+export class StoreFailed extends ShareError {}
+
+/** A socket could not be opened: port in use, no interface, address refused. */
+export class NetworkFailed extends ShareError {}
