@@ -124,3 +124,10 @@ export class StoreFailed extends ShareError {}
 
 /** A socket could not be opened: port in use, no interface, address refused. */
 export class NetworkFailed extends ShareError {}
+
+/** The person at the terminal, or the system, ended it. */
+export class Interrupted extends ShareError {
+  constructor() {
+    super("Interrupted", { hint: "run the same command again: it goes on where it stopped" });
+  }
+}

@@ -1,0 +1,149 @@
+import { ShareError, UsageError } from "../../errors.ts";
+import { digestOf } from "../../manifest/digest.ts";
+import { generateManifest } from "../../manifest/generate.ts";
+import { formatManifest } from "../../manifest/manifest.ts";
+import { commit, sealUnpacked } from "../../store/commit.ts";
+import { openStaging } from "../../store/staging.ts";
+import { removeTree } from "../../store/remove.ts";
+import type { Command } from "../command.ts";
+import { EXIT } from "../exit.ts";
+import type { Output } from "../output.ts";
+
+/** Where this program's source is, when it runs from source: two rooms above this file. */
+const SOURCE = new URL("../../../", import.meta.url);
+
+export const demo: Command = {
+  name: "demo",
+  args: "",
+  summary: "Show it all on this machine: one store serves, another one fetches",
+  options: [],
+  notes: [
+    "Makes an implementation of files that are at hand, among them this program's own executable,\n" +
+    "in a temporary store; serves that; fetches it over UDP and HTTP into a second store; and\n" +
+    "verifies it there. Everything is removed afterwards.",
+  ],
+  async run(parsed, { output }) {
+    if (parsed.args.length > 0) {
+      throw new UsageError(`Command "demo" takes no arguments: ${JSON.stringify(parsed.args[0])}`);
+    }
+    const root = Deno.makeTempDirSync({ prefix: "0share-demo-" });
+    try {
+      await demonstrate(root, output);
+    } finally {
+      removeTree(root);
+    }
+    return EXIT.done;
+  },
+};
+
+async function demonstrate(root: string, output: Output): Promise<void> {
+  const { digest, store } = await makeStore(`${root}/machine1`);
+  output.info(`machine1 has ${digest} in ${store}`);
+  const discoveryPort = String(freeUdpPort());
+
+  await using server = start("machine1", root, output, [
+    ...["serve", "--port", "0", "--discovery-port", discoveryPort, "--allow-read", store],
+  ]);
+  await server.said(/listening for requests/);
+  const fetching = start("machine2", root, output, [
+    ...["fetch", digest, "--discovery-port", discoveryPort, "--timeout", "5"],
+  ]);
+  await fetching.done();
+  await start("machine2", root, output, ["verify", digest]).done();
+}
+
+/** A store with one implementation, made of files that every machine with this program has. */
+async function makeStore(machine: string): Promise<{ digest: string; store: string }> {
+  const source = `${machine}/source`;
+  Deno.mkdirSync(`${source}/bin`, { recursive: true });
+  Deno.copyFileSync(Deno.execPath(), `${source}/bin/program`);
+  Deno.chmodSync(`${source}/bin/program`, 0o755);
+  if (Deno.build.os !== "windows") Deno.symlinkSync("program", `${source}/bin/latest`);
+  Deno.writeTextFileSync(`${source}/empty`, "");
+  if (!Deno.build.standalone) copySources(new URL("lib/", SOURCE), `${source}/lib`);
+
+  const digest = digestOf("sha256new", formatManifest(await generateManifest("sha256new", source)));
+  const store = `${machine}/.cache/0install.net/implementations`;
+  await using staging = await openStaging(store, digest);
+  for (const { name } of [...Deno.readDirSync(source)]) {
+    Deno.renameSync(`${source}/${name}`, `${staging.tree}/${name}`);
+  }
+  await commit(await sealUnpacked(staging), { kind: "store", store });
+  return { digest, store };
+}
+
+function copySources(from: URL, to: string): void {
+  Deno.mkdirSync(to);
+  for (const { name, isDirectory } of Deno.readDirSync(from)) {
+    if (isDirectory) copySources(new URL(`${name}/`, from), `${to}/${name}`);
+    else Deno.copyFileSync(new URL(name, from), `${to}/${name}`);
+  }
+}
+
+function freeUdpPort(): number {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  socket.close();
+  return (socket.addr as Deno.NetAddr).port;
+}
+
+interface Side extends AsyncDisposable {
+  /** Waits until it says something like this. */
+  said(pattern: RegExp): Promise<void>;
+  /** Waits until it ends. @throws ShareError when it fails */
+  done(): Promise<void>;
+}
+
+/** Starts this program as if on a machine of its own, and shows what it says. */
+function start(machine: string, root: string, output: Output, args: readonly string[]): Side {
+  output.info(`${machine} $ 0share ${args.join(" ")}`);
+  const program = Deno.build.standalone
+    ? []
+    : ["run", "--allow-all", new URL("main.ts", SOURCE).href];
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [...program, ...args],
+    env: {
+      HOME: `${root}/${machine}`,
+      XDG_CACHE_HOME: `${root}/${machine}/.cache`,
+      XDG_CACHE_DIRS: "",
+      ...quiet(),
+    },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const waiting: { pattern: RegExp; resolve: () => void }[] = [];
+  const show = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
+    let rest = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) {
+        output.info(`${machine} | ${line}`);
+        waiting.filter(({ pattern }) => pattern.test(line)).forEach(({ resolve }) => resolve());
+      }
+    }
+  };
+  const shown = Promise.all([show(process.stdout), show(process.stderr)]);
+  const done = async () => {
+    const [{ code }] = await Promise.all([process.status, shown]);
+    if (code !== 0) throw new ShareError(`The demo failed: 0share ${args[0]} ended with ${code}`);
+  };
+  return {
+    done,
+    said: (pattern) =>
+      Promise.race([
+        new Promise<void>((resolve) => waiting.push({ pattern, resolve })),
+        done(),
+      ]),
+    async [Symbol.asyncDispose]() {
+      process.kill("SIGINT");
+      await Promise.all([process.status, shown]);
+    },
+  };
+}
+
+/** The child's cache of compiled modules stays this one's, wherever its home is. */
+function quiet(): Record<string, string> {
+  const cache = Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME") ?? ""}/.cache/deno`;
+  return { DENO_DIR: cache, NO_COLOR: "1" };
+}

@@ -1,0 +1,101 @@
+import { resolve } from "node:path";
+import { ShareError, UsageError } from "../../errors.ts";
+import { networkInterfaces } from "../../net/interfaces.ts";
+import { serveConfined } from "../../sandbox/serve.ts";
+import type { Server } from "../../serve/server.ts";
+import { storeLocations } from "../../store/locations.ts";
+import { PORT } from "../../wire/limits.ts";
+import type { Command } from "../command.ts";
+import { EXIT } from "../exit.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { integerOption } from "../options.ts";
+import type { Output } from "../output.ts";
+import { tellServe } from "../transcript.ts";
+
+/** How often to look for interfaces that have come or gone, in milliseconds. */
+const INTERFACE_CHECK_MS = 10_000;
+
+export const DISCOVERY_PORT_OPTION = {
+  name: "discovery-port",
+  value: "PORT",
+  help: `UDP port of the queries (default ${PORT}; the same on all machines)`,
+} as const;
+
+export const serve: Command = {
+  name: "serve",
+  args: "",
+  summary: "Offer the implementations of this machine's stores to the local network",
+  options: [
+    {
+      name: "allow-read",
+      value: "DIR",
+      many: true,
+      help: "serve this store (default: Zero Install's own stores)",
+    },
+    { name: "port", short: "p", value: "PORT", help: `TCP port, 0 for any (default ${PORT})` },
+    DISCOVERY_PORT_OPTION,
+    {
+      name: "allow",
+      value: "CIDR",
+      many: true,
+      help: "answer this network, and no other (default: private and link-local addresses)",
+    },
+  ],
+  notes: [
+    "The process that serves can read the stores and use the network, and nothing else.\n" +
+    "It runs until it is interrupted.",
+  ],
+  async run(parsed, { output, environment }) {
+    if (parsed.args.length > 0) {
+      throw new UsageError(`Command "serve" takes no arguments: ${JSON.stringify(parsed.args[0])}`);
+    }
+    const named = parsed.all("allow-read").map((directory) => resolve(directory));
+    const stores = named.length > 0 ? named : [...new Set(storeLocations(environment))];
+    const options = {
+      stores: readable(stores, output),
+      port: integerOption(parsed, "port", { min: 0, max: 65535 }) ?? PORT,
+      discoveryPort: integerOption(parsed, "discovery-port", { min: 1, max: 65535 }) ?? PORT,
+      allow: parsed.all("allow"),
+      names: ownNames(),
+      interfaces: networkInterfaces(),
+    };
+    const server = await serveConfined(options, (event) => tellServe(output, event));
+    await untilInterrupted(server);
+    return EXIT.done;
+  },
+};
+
+/** Runs until SIGINT or SIGTERM; a second one does not wait for transfers. */
+async function untilInterrupted(server: Server): Promise<void> {
+  const interrupted = Promise.withResolvers<void>();
+  const release = onInterrupt(() => interrupted.resolve());
+  const watch = setInterval(() => server.update(networkInterfaces()), INTERFACE_CHECK_MS);
+  try {
+    await Promise.race([interrupted.promise, server.finished]);
+  } finally {
+    clearInterval(watch);
+    // From now on the signals have their usual effect again: they end the process at once.
+    release();
+  }
+  await server.stop();
+}
+
+/** The stores that this process may read; Deno would ask the person about the others, again and again. */
+function readable(stores: readonly string[], output: Output): string[] {
+  const permitted = stores.filter((path) =>
+    Deno.permissions.querySync({ name: "read", path }).state === "granted"
+  );
+  for (const store of stores) {
+    if (!permitted.includes(store)) output.warning(`Not permitted to read store "${store}"`);
+  }
+  if (permitted.length > 0) return permitted;
+  throw new ShareError("Cannot serve: this process is not permitted to read any store", {
+    hint: "run it as: deno run --allow-net --allow-read=STORE main.ts serve --allow-read STORE",
+  });
+}
+
+/** What requests may call this machine; nothing if that may not be known. */
+function ownNames(): string[] {
+  const permission = { name: "sys", kind: "hostname" } as const;
+  return Deno.permissions.querySync(permission).state === "granted" ? [Deno.hostname()] : [];
+}

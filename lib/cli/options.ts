@@ -1,0 +1,103 @@
+import { parseArgs } from "node:util";
+import { UsageError } from "../errors.ts";
+
+/** One option; the same entry makes the parser, the help and the test that the README is true. */
+export interface Option {
+  readonly name: string;
+  readonly short?: string;
+  /** What stands for the value in the help; an option without it is a switch. */
+  readonly value?: string;
+  /** May be given several times. */
+  readonly many?: boolean;
+  /** Not shown in the help: another spelling that still works. */
+  readonly hidden?: boolean;
+  readonly help: string;
+}
+
+/** The options and arguments of one call. */
+export interface Parsed {
+  readonly args: readonly string[];
+  /** Whether the switch was given. */
+  has(name: string): boolean;
+  /** The value of the option, the last one if it was given several times. */
+  get(name: string): string | undefined;
+  /** All values of the option, in order. */
+  all(name: string): readonly string[];
+}
+
+/** Options of every command. */
+export const COMMON_OPTIONS: readonly Option[] = [
+  { name: "json", help: "print one JSON object per line, for programs" },
+  { name: "quiet", short: "q", help: "no log and no progress, only warnings and errors" },
+  { name: "verbose", short: "v", help: "log more" },
+  { name: "help", short: "h", help: "show this help" },
+];
+
+/**
+ * Parses what stands behind the verb.
+ *
+ * @throws UsageError for an unknown option, or a value that is missing or too much
+ */
+export function parseOptions(args: readonly string[], options: readonly Option[]): Parsed {
+  const known = [...options, ...COMMON_OPTIONS];
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: Object.fromEntries(known.map((option) => [option.name, {
+        type: option.value === undefined ? "boolean" as const : "string" as const,
+        ...(option.short === undefined ? {} : { short: option.short }),
+        multiple: true,
+      }])),
+    });
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError(message.split(/\. |\n/)[0]!.replace(/\.$/, ""), {
+      hint: "0share --help lists what there is",
+      cause,
+    });
+  }
+  const values = parsed.values as Record<string, (string | boolean)[] | undefined>;
+  for (const { name, many, value } of known) {
+    if (value !== undefined && many !== true && (values[name]?.length ?? 0) > 1) {
+      throw new UsageError(`Option "--${name}" was given more than once`);
+    }
+  }
+  const all = (name: string) => (values[name] ?? []).filter((v) => typeof v === "string");
+  return {
+    args: parsed.positionals,
+    has: (name) => values[name] !== undefined,
+    get: (name) => all(name).at(-1),
+    all,
+  };
+}
+
+/** A whole number option within bounds. @throws UsageError */
+export function integerOption(
+  parsed: Parsed,
+  name: string,
+  bounds: { min: number; max: number },
+): number | undefined {
+  const text = parsed.get(name);
+  if (text === undefined) return undefined;
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+  if (!(number >= bounds.min && number <= bounds.max)) {
+    throw new UsageError(
+      `Option "--${name}" needs a whole number from ${bounds.min} to ${bounds.max}: ${
+        JSON.stringify(text)
+      }`,
+    );
+  }
+  return number;
+}
+
+/** A duration option in seconds, with decimals. @throws UsageError */
+export function secondsOption(parsed: Parsed, name: string): number | undefined {
+  const text = parsed.get(name);
+  if (text === undefined) return undefined;
+  if (!/^\d{1,6}(\.\d{1,6})?$/.test(text)) {
+    throw new UsageError(`Option "--${name}" needs a number of seconds: ${JSON.stringify(text)}`);
+  }
+  return Number(text);
+}

@@ -1,0 +1,97 @@
+/** What is said on the terminal: how much of it, and in which form. */
+export type Level = "quiet" | "info" | "verbose";
+
+export interface OutputOptions {
+  level: Level;
+  /** One JSON object per line on stdout in place of text. */
+  json: boolean;
+}
+
+/**
+ * Results go to stdout; the log, the progress bar and errors go to stderr, so that a pipe gets
+ * results alone. The bar is drawn only on a terminal and is erased before anything else is said.
+ */
+export class Output {
+  readonly #options: OutputOptions;
+  readonly #terminal: boolean;
+  #bar = "";
+
+  constructor(options: OutputOptions) {
+    this.#options = options;
+    this.#terminal = !options.json && options.level !== "quiet" && Deno.stderr.isTerminal();
+  }
+
+  /** Whether a progress bar can be drawn. */
+  get terminal(): boolean {
+    return this.#terminal;
+  }
+
+  /** Whether the output is for a program: JSON lines. */
+  get json(): boolean {
+    return this.#options.json;
+  }
+
+  /** A result, on stdout. */
+  result(line: string): void {
+    this.#erase();
+    write(Deno.stdout, line + "\n");
+  }
+
+  /** An event for a program, on stdout; nothing unless `--json`. */
+  event(name: string, fields: Record<string, unknown>): void {
+    if (this.#options.json) write(Deno.stdout, JSON.stringify({ event: name, ...fields }) + "\n");
+  }
+
+  /** A line of the log. */
+  info(line: string): void {
+    if (this.#options.level !== "quiet" && !this.#options.json) this.#say(line);
+  }
+
+  /** A line of the log that only `--verbose` shows. */
+  detail(line: string): void {
+    if (this.#options.level === "verbose" && !this.#options.json) this.#say(line);
+  }
+
+  warning(line: string): void {
+    this.#say(`0share: warning: ${line}`);
+  }
+
+  error(message: string, hint: string | undefined): void {
+    this.#say(`0share: error: ${message}`);
+    if (hint !== undefined) this.#say(`0share: hint: ${hint}`);
+  }
+
+  /** Draws the progress bar anew; an empty text takes it away. */
+  bar(text: string): void {
+    if (!this.#terminal || text === this.#bar) return;
+    this.#bar = text;
+    write(Deno.stderr, `\r${text}\x1b[K`);
+  }
+
+  #say(line: string): void {
+    const bar = this.#bar;
+    this.#erase();
+    write(Deno.stderr, line + "\n");
+    if (bar !== "") this.bar(bar);
+  }
+
+  #erase(): void {
+    if (this.#bar !== "") this.bar("");
+  }
+}
+
+function write(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  let bytes = new TextEncoder().encode(text);
+  try {
+    while (bytes.length > 0) bytes = bytes.subarray(to.writeSync(bytes));
+  } catch (error) {
+    // Who reads us may have heard enough (`0share list | head`); that is no failure of ours.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+/** Text that came from elsewhere, made safe for a terminal and a line of log. */
+export function printable(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+}

@@ -1,0 +1,63 @@
+import settings from "../../deno.json" with { type: "json" };
+import { UsageError } from "../errors.ts";
+import { systemEnvironment } from "../store/environment.ts";
+import type { Command } from "./command.ts";
+import { demo } from "./commands/demo.ts";
+import { fetch } from "./commands/fetch.ts";
+import { list } from "./commands/list.ts";
+import { serve } from "./commands/serve.ts";
+import { verify } from "./commands/verify.ts";
+import { EXIT, type ExitCode } from "./exit.ts";
+import { commandHelp, programHelp } from "./help.ts";
+import { parseOptions } from "./options.ts";
+import { Output } from "./output.ts";
+import { tellError } from "./tell_error.ts";
+
+/** Every verb, in the order of the help. */
+export const COMMANDS: readonly Command[] = [serve, fetch, list, verify, demo];
+
+/** Runs the program with these arguments; returns its exit code and never throws. */
+export async function run(args: readonly string[]): Promise<ExitCode> {
+  // What goes wrong before the options are known is said plainly.
+  let output = new Output({ level: "info", json: args.includes("--json") });
+  try {
+    const first = args[0];
+    if (first === "--help" || first === "-h" || first === "help") {
+      output.result(programHelp(COMMANDS, settings.version).trimEnd());
+      return EXIT.done;
+    }
+    if (first === "--version") {
+      output.result(`0share ${settings.version}`);
+      return EXIT.done;
+    }
+    const { command, rest } = chooseCommand(args);
+    const parsed = parseOptions(rest, command.options);
+    if (parsed.has("help")) {
+      output.result(commandHelp(command).trimEnd());
+      return EXIT.done;
+    }
+    output = new Output({
+      level: parsed.has("quiet") ? "quiet" : parsed.has("verbose") ? "verbose" : "info",
+      json: parsed.has("json"),
+    });
+    return await command.run(parsed, { output, environment: systemEnvironment() });
+  } catch (error) {
+    return tellError(output, error);
+  }
+}
+
+/** The verb, or what 2008's spellings mean: `-f DIGEST` fetches, no verb at all serves. */
+function chooseCommand(args: readonly string[]): { command: Command; rest: readonly string[] } {
+  const [first, ...rest] = args;
+  if (first === undefined || first.startsWith("-")) {
+    const fetches = args.some((arg) => /^(-f|--fetch(=|$))/.test(arg));
+    return { command: fetches ? fetch : serve, rest: args };
+  }
+  const command = COMMANDS.find(({ name }) => name === first);
+  if (command === undefined) {
+    throw new UsageError(`There is no command ${JSON.stringify(first)}`, {
+      hint: "0share --help lists the commands",
+    });
+  }
+  return { command, rest };
+}

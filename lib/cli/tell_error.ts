@@ -1,0 +1,20 @@
+import { ShareError } from "../errors.ts";
+import { type ExitCode, exitCodeFor } from "./exit.ts";
+import { type Output, printable } from "./output.ts";
+
+/** Says what went wrong, and what to do about it; returns the exit code that it means. */
+export function tellError(output: Output, error: unknown): ExitCode {
+  const code = exitCodeFor(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof ShareError ? error.hint : undefined;
+  output.event("error", {
+    name: error instanceof Error ? error.name : undefined,
+    message,
+    hint,
+    exitCode: code,
+  });
+  output.error(message.split("\n").map(printable).join("\n"), hint);
+  // What is not expected is a mistake in this program: its place helps whoever mends it.
+  if (!(error instanceof ShareError) && error instanceof Error) output.detail(error.stack ?? "");
+  return code;
+}

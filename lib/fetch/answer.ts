@@ -1,0 +1,112 @@
+import { PeerFailed } from "../errors.ts";
+import { CONNECT_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../wire/limits.ts";
+
+/** Aborts a request that makes no progress, or that nobody wants any more. */
+export class Watch {
+  readonly #peer: string;
+  readonly #outer: AbortSignal;
+  readonly #controller = new AbortController();
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #stop = () => this.#controller.abort(this.#outer.reason);
+  #last = performance.now();
+  #allowed = CONNECT_TIMEOUT_MS;
+  #stalled = false;
+
+  constructor(peer: string, signal: AbortSignal) {
+    this.#peer = peer;
+    this.#outer = signal;
+    if (signal.aborted) this.#stop();
+    signal.addEventListener("abort", this.#stop);
+    // One timer that looks now and then costs less than one that is set again at every chunk.
+    this.#timer = setInterval(() => {
+      if (performance.now() - this.#last < this.#allowed) return;
+      this.#stalled = true;
+      this.#controller.abort();
+    }, 250);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Something came: the next thing may take as long as a stall does. */
+  touch(): void {
+    this.#last = performance.now();
+    this.#allowed = STALL_TIMEOUT_MS;
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#outer.removeEventListener("abort", this.#stop);
+  }
+
+  /** What an exception of the request means. */
+  explain(cause: unknown): unknown {
+    if (this.#outer.aborted) return this.#outer.reason;
+    const reason = this.#stalled
+      ? `it sent nothing for ${this.#allowed / 1000} seconds`
+      : rootMessage(cause);
+    return new PeerFailed(this.#peer, reason, { cause });
+  }
+}
+
+/** An HTTP response of a peer, closed when it is disposed of. */
+export class Answer implements Disposable {
+  readonly #peer: string;
+  readonly #response: Response;
+  readonly #watch: Watch;
+
+  constructor(peer: string, response: Response, watch: Watch) {
+    this.#peer = peer;
+    this.#response = response;
+    this.#watch = watch;
+  }
+
+  get status(): number {
+    return this.#response.status;
+  }
+
+  get headers(): Headers {
+    return this.#response.headers;
+  }
+
+  /** @throws PeerFailed when the status is another one */
+  require(status: number): void {
+    if (this.status !== status) {
+      throw new PeerFailed(this.#peer, `it answered ${this.status} ${this.#response.statusText}`);
+    }
+  }
+
+  /** The body as it comes; afterwards the answer is closed. @throws PeerFailed when it stalls or breaks off */
+  async *body(): AsyncGenerator<Uint8Array> {
+    if (this.#response.body === null) return;
+    const reader = this.#response.body.getReader();
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        this.#watch.touch();
+        yield value;
+      }
+    } catch (cause) {
+      throw this.#watch.explain(cause);
+    } finally {
+      reader.releaseLock();
+      this[Symbol.dispose]();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#watch.end();
+    this.#response.body?.cancel().catch(() => {});
+  }
+}
+
+/** The innermost message of an error: the outer ones only say that a request failed. */
+function rootMessage(error: unknown): string {
+  let message = String(error);
+  for (let inner = error; inner instanceof Error; inner = inner.cause) {
+    if (inner.message !== "") message = inner.message;
+  }
+  return message.replace(/^.*client error \(\w+\): /, "").replace(/^.*: (?=\w+ error: )/, "");
+}

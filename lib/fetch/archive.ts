@@ -1,0 +1,151 @@
+import { InvalidArchive, InvalidManifest } from "../errors.ts";
+import { MANIFEST_NAME } from "../manifest/manifest.ts";
+import { checkName } from "../manifest/safe_path.ts";
+import { storeError } from "../store/errors.ts";
+import { MAX_UNPACKED_ENTRIES, MAX_UNPACKED_SIZE } from "../wire/limits.ts";
+import { readTar, type TarEntry } from "../wire/tar.ts";
+import { createSymlink } from "./place.ts";
+
+/**
+ * Unpacks an archive of a whole tree into an empty directory: for peers that know nothing better,
+ * and for trees that their manifest does not determine. Whether it is the right tree is not
+ * looked at here.
+ *
+ * Only directories and files are made at first, each under a directory that was made here, and
+ * never over something that is there; symlinks come last, so that nothing goes through one.
+ *
+ * @param root an empty directory
+ * @param onBytes called with the number of content bytes after each write
+ * @throws InvalidArchive when it says what no archive of an implementation may say
+ * @throws StoreFailed when it cannot be written; what `archive` throws; the signal's reason
+ */
+export async function unpackArchive(
+  archive: AsyncIterable<Uint8Array>,
+  root: string,
+  options: { signal: AbortSignal; onBytes: (count: number) => void },
+): Promise<void> {
+  const unpacking = new Unpacking(root, options.onBytes);
+  for await (const entry of readTar(archive)) {
+    options.signal.throwIfAborted();
+    await unpacking.take(entry);
+  }
+  unpacking.finish();
+}
+
+class Unpacking {
+  readonly #root: string;
+  readonly #onBytes: (count: number) => void;
+  /** Directories that were made here, and the modification times they get in the end. */
+  readonly #directories = new Map<string, number | undefined>([["", undefined]]);
+  readonly #symlinks: [path: string, target: string][] = [];
+  #entries = 0;
+  #bytes = 0;
+
+  constructor(root: string, onBytes: (count: number) => void) {
+    this.#root = root;
+    this.#onBytes = onBytes;
+  }
+
+  async take(entry: TarEntry): Promise<void> {
+    if (++this.#entries > MAX_UNPACKED_ENTRIES) {
+      throw new InvalidArchive(`it has more than ${MAX_UNPACKED_ENTRIES} entries`);
+    }
+    const names = namesOf(entry.path);
+    const path = names.join("/");
+    const parent = names.slice(0, -1).join("/");
+    switch (entry.kind) {
+      case "directory":
+        this.#makeDirectories(names);
+        this.#directories.set(path, entry.mtime);
+        return;
+      case "file":
+        // A program that packs its store's directory as it is sends the manifest along.
+        if (path === MANIFEST_NAME) return;
+        if (names.length === 0) break;
+        this.#makeDirectories(names.slice(0, -1));
+        await this.#writeFile(path, entry);
+        return;
+      case "symlink":
+        if (names.length === 0) break;
+        this.#makeDirectories(names.slice(0, -1));
+        if (this.#directories.has(path)) break;
+        this.#symlinks.push([
+          `${this.#root}/${parent === "" ? "" : parent + "/"}${names.at(-1)}`,
+          entry.linkname,
+        ]);
+        return;
+      case "other":
+        break;
+    }
+    throw new InvalidArchive(`${JSON.stringify(entry.path)} is not a file, directory or symlink`);
+  }
+
+  finish(): void {
+    for (const [path, target] of this.#symlinks) createSymlink(target, path);
+    // Deepest first: making something in a directory changes the time of that directory.
+    for (const [path, mtime] of [...this.#directories].reverse()) {
+      if (mtime !== undefined) Deno.utimeSync(`${this.#root}/${path}`, mtime, mtime);
+    }
+  }
+
+  #makeDirectories(names: readonly string[]): void {
+    let path = "";
+    for (const name of names) {
+      path = path === "" ? name : `${path}/${name}`;
+      if (this.#directories.has(path)) continue;
+      try {
+        Deno.mkdirSync(`${this.#root}/${path}`, { mode: 0o755 });
+      } catch (cause) {
+        throw failure("make the directory", `${this.#root}/${path}`, cause);
+      }
+      this.#directories.set(path, undefined);
+    }
+  }
+
+  async #writeFile(path: string, entry: TarEntry): Promise<void> {
+    const target = `${this.#root}/${path}`;
+    try {
+      using file = Deno.openSync(target, {
+        write: true,
+        createNew: true,
+        mode: entry.executable ? 0o755 : 0o644,
+      });
+      for await (const part of entry.body) {
+        this.#bytes += part.length;
+        if (this.#bytes > MAX_UNPACKED_SIZE) {
+          throw new InvalidArchive(`it has more than ${MAX_UNPACKED_SIZE} bytes`);
+        }
+        for (let at = 0; at < part.length;) at += file.writeSync(part.subarray(at));
+        this.#onBytes(part.length);
+      }
+      file.utimeSync(entry.mtime, entry.mtime);
+    } catch (cause) {
+      throw failure("write", target, cause);
+    }
+  }
+}
+
+/** The names along a path of an archive, none of which climbs out; `./` in front is common. */
+function namesOf(path: string): string[] {
+  const names = path.replace(/^(\.\/)+/, "").replace(/\/+$/, "").split("/");
+  if (names.length === 1 && (names[0] === "" || names[0] === ".") && !path.startsWith("/")) {
+    return [];
+  }
+  for (const name of names) {
+    try {
+      checkName(name);
+    } catch (cause) {
+      if (!(cause instanceof InvalidManifest)) throw cause;
+      throw new InvalidArchive(`${JSON.stringify(path)} is not a path inside the tree`, { cause });
+    }
+  }
+  return names;
+}
+
+/** What a failed write means: something was there already, or the store or the peer failed. */
+function failure(action: string, path: string, cause: unknown): unknown {
+  if (cause instanceof Deno.errors.AlreadyExists || cause instanceof Deno.errors.NotADirectory) {
+    return new InvalidArchive(`it has more than one entry for ${JSON.stringify(path)}`, { cause });
+  }
+  return storeError(action, path, cause);
+}

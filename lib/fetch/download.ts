@@ -1,0 +1,149 @@
+import {
+  InvalidArchive,
+  InvalidManifest,
+  ManifestMismatch,
+  PeerLied,
+  UnsupportedTree,
+  VerificationFailed,
+} from "../errors.ts";
+import type { Digest } from "../manifest/digest.ts";
+import { type Manifest, readManifest } from "../manifest/manifest.ts";
+import { sealTree, sealUnpacked, type VerifiedTree } from "../store/commit.ts";
+import { requireSpace } from "../store/space.ts";
+import type { Staging } from "../store/staging.ts";
+import { unpackArchive } from "./archive.ts";
+import { Assembly } from "./assembly.ts";
+import type { ReportFetch } from "./events.ts";
+import { prepareTree } from "./leftovers.ts";
+import type { Peer } from "./peer.ts";
+import { transferFrom } from "./transfer.ts";
+
+interface DownloadOptions {
+  readonly report: ReportFetch;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One implementation on its way into staging. What one peer sent stays when another one takes over.
+ *
+ * A peer that makes mistakes is refused with PeerFailed or PeerLied, and the next one may be tried;
+ * any other error means that no peer can help.
+ */
+export class Download implements Disposable {
+  readonly #digest: Digest;
+  readonly #staging: Staging;
+  readonly #options: DownloadOptions;
+  #manifest: Manifest | undefined;
+  #assembly: Assembly | undefined;
+
+  constructor(digest: Digest, staging: Staging, options: DownloadOptions) {
+    this.#digest = digest;
+    this.#staging = staging;
+    this.#options = options;
+  }
+
+  /** Bytes of the content stream that are here. */
+  get received(): number {
+    return this.#assembly?.received ?? 0;
+  }
+
+  /**
+   * Gets what is missing, by manifest and content stream, and finishes the tree.
+   *
+   * @returns undefined if the peer knows only archives, or does not have it at all
+   */
+  async fromContent(peer: Peer): Promise<VerifiedTree | undefined> {
+    const { report, signal } = this.#options;
+    if (this.#manifest === undefined) {
+      const bytes = await peer.manifest(this.#digest, signal);
+      if (bytes === undefined) return undefined;
+      this.#manifest = this.#believe(peer, bytes);
+      this.#staging.saveManifest(bytes);
+    }
+    // Where a file belongs is not in such a manifest: only an archive says it.
+    if (this.#manifest.ambiguous) return undefined;
+    this.#assembly ??= this.#assemble(this.#manifest);
+    const assembly = this.#assembly;
+    const total = assembly.stream.size;
+    await transferFrom(peer, this.#digest, assembly, {
+      signal,
+      onProgress: () =>
+        report({
+          kind: "progress",
+          digest: this.#digest,
+          done: assembly.received,
+          total,
+          peers: 1,
+        }),
+    });
+    assembly.finish();
+    return await sealTree(this.#staging, this.#manifest, {
+      contents: "hashed while written",
+      signal,
+    });
+  }
+
+  /**
+   * Gets all of it as an archive, and verifies the tree that is in it.
+   *
+   * @returns undefined if the peer does not have it
+   */
+  async fromArchive(peer: Peer): Promise<VerifiedTree | undefined> {
+    const { report, signal } = this.#options;
+    const archive = await peer.archive(this.#digest, signal);
+    if (archive === undefined) return undefined;
+    this.#assembly?.close();
+    this.#assembly = undefined;
+    this.#staging.reset();
+    let done = 0;
+    const onBytes = (count: number) =>
+      report({
+        kind: "progress",
+        digest: this.#digest,
+        done: done += count,
+        total: done,
+        peers: 1,
+      });
+    try {
+      await unpackArchive(archive, this.#staging.tree, { signal, onBytes });
+      return await sealUnpacked(this.#staging, { signal });
+    } catch (cause) {
+      // Nothing of a wrong archive is worth keeping: which files are right is not known.
+      this.#staging.reset();
+      if (
+        cause instanceof InvalidArchive || cause instanceof VerificationFailed ||
+        cause instanceof UnsupportedTree
+      ) {
+        throw new PeerLied(peer.name, cause.message, { cause });
+      }
+      throw cause;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#assembly?.close();
+  }
+
+  #believe(peer: Peer, bytes: Uint8Array): Manifest {
+    try {
+      return readManifest(this.#digest, bytes);
+    } catch (cause) {
+      if (cause instanceof ManifestMismatch || cause instanceof InvalidManifest) {
+        throw new PeerLied(peer.name, cause.message, { cause });
+      }
+      throw cause;
+    }
+  }
+
+  #assemble(manifest: Manifest): Assembly {
+    const { tree, store } = this.#staging;
+    const assembly = new Assembly(manifest, tree);
+    prepareTree(manifest, tree, assembly);
+    const total = assembly.stream.size;
+    const missing = total - assembly.received;
+    requireSpace(store, missing);
+    const files = manifest.entries.filter((entry) => entry.kind === "file").length;
+    this.#options.report({ kind: "planned", digest: this.#digest, total, missing, files });
+    return assembly;
+  }
+}

@@ -1,0 +1,82 @@
+import { createHash } from "node:crypto";
+import type { FileEntry } from "../manifest/manifest.ts";
+import { finishFile } from "../store/commit.ts";
+import { storeError } from "../store/errors.ts";
+
+const READ_SIZE = 1024 * 1024;
+
+/** The bits that the process takes from the mode of what it creates; they are given back by chmod. */
+const UMASK = Deno.build.os === "windows" ? 0 : Deno.umask();
+
+/**
+ * Creates a file of an implementation with its content, mode and modification time.
+ *
+ * @throws StoreFailed when something has that name already: nothing is written through it
+ */
+export function createFile(path: string, entry: FileEntry, bytes: Uint8Array): void {
+  const mode = entry.executable ? 0o555 : 0o444;
+  try {
+    const file = Deno.openSync(path, { write: true, createNew: true, mode });
+    try {
+      for (let written = 0; written < bytes.length;) {
+        written += file.writeSync(bytes.subarray(written));
+      }
+      file.utimeSync(entry.mtime, entry.mtime);
+    } finally {
+      file.close();
+    }
+    if ((mode & UMASK) !== 0) Deno.chmodSync(path, mode);
+  } catch (cause) {
+    throw storeError("write", path, cause);
+  }
+}
+
+/** Creates a symlink. @throws StoreFailed when something has that name already */
+export function createSymlink(target: string, path: string): void {
+  try {
+    Deno.symlinkSync(target, path);
+  } catch (cause) {
+    throw storeError("make the symlink", path, cause);
+  }
+}
+
+/**
+ * Copies a file, as a copy-on-write clone where the file system can, and finishes it as `entry`.
+ *
+ * @returns whether what was written has the listed size and hash; a copy that has not is removed
+ * @throws StoreFailed when it cannot be written
+ */
+export function copyVerified(
+  source: string,
+  path: string,
+  entry: FileEntry,
+  hashName: string,
+): boolean {
+  try {
+    Deno.copyFileSync(source, path);
+    if (hashOfFile(path, hashName, entry.size) !== entry.hash) {
+      Deno.removeSync(path);
+      return false;
+    }
+    finishFile(path, entry);
+    return true;
+  } catch (cause) {
+    throw storeError("write", path, cause);
+  }
+}
+
+/** The hash of the first `size` bytes of a file, in hex; undefined if it has not exactly as many. */
+export function hashOfFile(path: string, hashName: string, size: number): string | undefined {
+  const file = Deno.openSync(path);
+  try {
+    if (file.statSync().size !== size) return undefined;
+    const hash = createHash(hashName);
+    const buffer = new Uint8Array(Math.min(READ_SIZE, size));
+    for (let count; (count = size === 0 ? null : file.readSync(buffer)) !== null;) {
+      hash.update(buffer.subarray(0, count));
+    }
+    return hash.digest("hex");
+  } finally {
+    file.close();
+  }
+}

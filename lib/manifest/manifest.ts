@@ -1,0 +1,249 @@
+import { InvalidManifest, ManifestMismatch } from "../errors.ts";
+import { type Algorithm, algorithmOf, type Digest, digestOf, hashNameOf } from "./digest.ts";
+import { GroupedNesting, InterleavedNesting, type Nesting } from "./nesting.ts";
+import { nameProblem } from "./safe_path.ts";
+
+export interface FileEntry {
+  readonly kind: "file";
+  /** Relative to the root, without a leading slash: "" for the root, "a/b" below. */
+  readonly directory: string;
+  readonly name: string;
+  /** Of the content: lower-case hexadecimal, of the manifest's hash function. */
+  readonly hash: string;
+  /** In bytes. */
+  readonly size: number;
+  /** In whole seconds since 1970; may be negative. */
+  readonly mtime: number;
+  readonly executable: boolean;
+}
+
+export interface SymlinkEntry {
+  readonly kind: "symlink";
+  readonly directory: string;
+  readonly name: string;
+  /** Of the target, the only thing that a manifest knows about it besides its size. */
+  readonly hash: string;
+  /** Of the target in bytes, never 0. */
+  readonly size: number;
+}
+
+export interface DirectoryEntry {
+  readonly kind: "directory";
+  /** The parent. */
+  readonly directory: string;
+  readonly name: string;
+  /** In whole seconds since 1970; only in the format of `sha1`. */
+  readonly mtime?: number;
+}
+
+export type Entry = FileEntry | SymlinkEntry | DirectoryEntry;
+
+export interface Manifest {
+  readonly algorithm: Algorithm;
+  /** In the order of the manifest's lines; the root has none. */
+  readonly entries: readonly Entry[];
+  /**
+   * The old format of `sha1` does not always say which directory a file is in. If true, the
+   * `directory` of files and symlinks is not to be relied on: only the tree tells, see
+   * `resolveEntries`.
+   */
+  readonly ambiguous: boolean;
+}
+
+/** The file at the root of an implementation that holds its manifest, which does not list it. */
+export const MANIFEST_NAME = ".manifest";
+
+/** No system has longer ones; whoever makes a symlink may hold its target in memory. */
+export const MAX_SYMLINK_SIZE = 65_535;
+
+/** The manifest's path of an entry: "a/b/name". */
+export function pathOf(entry: Entry): string {
+  return entry.directory === "" ? entry.name : `${entry.directory}/${entry.name}`;
+}
+
+/**
+ * Reads a manifest by Zero Install's manifest specification.
+ *
+ * Accepts only what Zero Install writes when it stores a tree: `formatManifest` of the result is
+ * `bytes` again. An empty manifest is that of an empty tree.
+ *
+ * @throws InvalidManifest with the reason, and the line if it is one line's fault
+ */
+export function parseManifest(algorithm: Algorithm, bytes: Uint8Array): Manifest {
+  const text = decode(bytes);
+  const old = algorithm === "sha1";
+  const nesting = old ? new InterleavedNesting() : new GroupedNesting();
+  const parser = new LineParser(algorithm, nesting);
+  const entries: Entry[] = [];
+  for (let start = 0; start < text.length;) {
+    const end = text.indexOf("\n", start);
+    if (end < 0) throw new InvalidManifest("its last line does not end", entries.length + 1);
+    entries.push(parser.parse(text.slice(start, end), entries.length + 1));
+    start = end + 1;
+  }
+  return { algorithm, entries, ambiguous: nesting.ambiguous };
+}
+
+/**
+ * Reads the manifest of a digest, after checking that it is the one: its hash is in the digest.
+ *
+ * @throws ManifestMismatch when it is another manifest
+ * @throws InvalidManifest when it is not one that Zero Install would have written
+ */
+export function readManifest(digest: Digest, bytes: Uint8Array): Manifest {
+  const algorithm = algorithmOf(digest);
+  const actual = digestOf(algorithm, bytes);
+  if (actual !== digest) throw new ManifestMismatch(digest, actual);
+  return parseManifest(algorithm, bytes);
+}
+
+/** Writes a manifest by Zero Install's manifest specification. */
+export function formatManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(manifest.entries.map(formatEntry).join(""));
+}
+
+function formatEntry(entry: Entry): string {
+  switch (entry.kind) {
+    case "file": {
+      const letter = entry.executable ? "X" : "F";
+      return `${letter} ${entry.hash} ${entry.mtime} ${entry.size} ${entry.name}\n`;
+    }
+    case "symlink":
+      return `S ${entry.hash} ${entry.size} ${entry.name}\n`;
+    case "directory": {
+      const mtime = entry.mtime === undefined ? "" : ` ${entry.mtime}`;
+      return `D${mtime} /${pathOf(entry)}\n`;
+    }
+  }
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    // A byte order mark at the start would be dropped otherwise, and two texts would be one.
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) throw new InvalidManifest("it is not UTF-8");
+    throw error;
+  }
+}
+
+const EMPTY_HASH = {
+  sha1: "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+  sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+} as const;
+
+const FORMS = {
+  D: "D /PATH",
+  "D sha1": "D MTIME /PATH",
+  S: "S HASH SIZE NAME",
+  F: "F HASH MTIME SIZE NAME",
+  X: "X HASH MTIME SIZE NAME",
+} as const;
+
+class LineParser {
+  readonly #nesting: Nesting;
+  readonly #old: boolean;
+  readonly #emptyHash: string;
+  readonly #file: RegExp;
+  readonly #symlink: RegExp;
+  readonly #directory: RegExp;
+
+  constructor(algorithm: Algorithm, nesting: Nesting) {
+    this.#nesting = nesting;
+    this.#old = algorithm === "sha1";
+    const hashName = hashNameOf(algorithm);
+    this.#emptyHash = EMPTY_HASH[hashName];
+    const hash = `[0-9a-f]{${this.#emptyHash.length}}`;
+    this.#file = new RegExp(`^[FX] (${hash}) (0|-?[1-9][0-9]*) (0|[1-9][0-9]*) ([^]+)$`);
+    this.#symlink = new RegExp(`^S (${hash}) ([1-9][0-9]*) ([^]+)$`);
+    this.#directory = this.#old ? /^D (0|-?[1-9][0-9]*) (\/[^]+)$/ : /^D() (\/[^]+)$/;
+  }
+
+  parse(text: string, line: number): Entry {
+    switch (text[0]) {
+      case "F":
+      case "X":
+        return this.#parseFile(text, line);
+      case "S":
+        return this.#parseSymlink(text, line);
+      case "D":
+        return this.#parseDirectory(text, line);
+      default:
+        throw new InvalidManifest(
+          `a line must begin with D, F, S or X, found ${JSON.stringify(text.slice(0, 80))}`,
+          line,
+        );
+    }
+  }
+
+  #parseFile(text: string, line: number): FileEntry {
+    const match = this.#file.exec(text);
+    if (match === null) throw malformed(text, text[0] as "F" | "X", line);
+    const hash = match[1]!;
+    const mtime = toInteger(match[2]!, line);
+    const size = toInteger(match[3]!, line);
+    const name = match[4]!;
+    if (size === 0 && hash !== this.#emptyHash) {
+      throw new InvalidManifest(`${JSON.stringify(name)} is empty but its hash is not`, line);
+    }
+    const directory = this.#place(name, line);
+    return { kind: "file", directory, name, hash, size, mtime, executable: text[0] === "X" };
+  }
+
+  #parseSymlink(text: string, line: number): SymlinkEntry {
+    const match = this.#symlink.exec(text);
+    if (match === null) throw malformed(text, "S", line);
+    const hash = match[1]!;
+    const size = toInteger(match[2]!, line);
+    const name = match[3]!;
+    if (size > MAX_SYMLINK_SIZE) {
+      throw new InvalidManifest(
+        `a symlink's target has at most ${MAX_SYMLINK_SIZE} bytes, found ${size}`,
+        line,
+      );
+    }
+    return { kind: "symlink", directory: this.#place(name, line), name, hash, size };
+  }
+
+  #parseDirectory(text: string, line: number): DirectoryEntry {
+    const match = this.#directory.exec(text);
+    if (match === null) throw malformed(text, this.#old ? "D sha1" : "D", line);
+    const path = match[2]!;
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    checkEntryName(name, path === `/${name}`, line);
+    const directory = this.#nesting.addDirectory(path, line);
+    if (!this.#old) return { kind: "directory", directory, name };
+    return { kind: "directory", directory, name, mtime: toInteger(match[1]!, line) };
+  }
+
+  #place(name: string, line: number): string {
+    checkEntryName(name, false, line);
+    const directory = this.#nesting.addFile(name, line);
+    if (directory === "") checkEntryName(name, true, line);
+    return directory;
+  }
+}
+
+function checkEntryName(name: string, atRoot: boolean, line: number): void {
+  const problem = atRoot && name === MANIFEST_NAME
+    ? `the root's ${MANIFEST_NAME} cannot be listed`
+    : nameProblem(name);
+  if (problem !== undefined) throw new InvalidManifest(problem, line);
+}
+
+function toInteger(digits: string, line: number): number {
+  const value = Number(digits);
+  if (!Number.isSafeInteger(value)) {
+    throw new InvalidManifest(`a number must be below 2^53, found ${digits.slice(0, 80)}`, line);
+  }
+  return value;
+}
+
+function malformed(text: string, form: keyof typeof FORMS, line: number): InvalidManifest {
+  return new InvalidManifest(
+    `a line must read ${FORMS[form]} in canonical form, found ${
+      JSON.stringify(text.slice(0, 200))
+    }`,
+    line,
+  );
+}

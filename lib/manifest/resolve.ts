@@ -1,0 +1,60 @@
+import { DamagedImplementation } from "../errors.ts";
+import { digestOf } from "./digest.ts";
+import { listDirectory } from "./list_directory.ts";
+import { type Entry, formatManifest, type Manifest, MANIFEST_NAME } from "./manifest.ts";
+
+/**
+ * Finds the true directories of an ambiguous manifest's entries in the tree that it describes.
+ *
+ * The manifest lists the tree in one order, so that the tree, walked in that order, must give the
+ * same names; only kinds and names are compared, no file is looked into.
+ *
+ * @param root the tree
+ * @returns the same manifest, not ambiguous; `manifest` itself if that is not
+ * @throws DamagedImplementation when the tree has not what the manifest lists
+ * @throws UnsupportedTree and errors of reading as `generateManifest` does
+ */
+export function resolveEntries(manifest: Manifest, root: string): Manifest {
+  if (!manifest.ambiguous) return manifest;
+  const entries: Entry[] = [];
+  const walk = (directory: string) => {
+    for (const found of listDirectory(directory === "" ? root : `${root}/${directory}`)) {
+      if (directory === "" && found.name === MANIFEST_NAME && found.isFile) continue;
+      const listed = manifest.entries[entries.length];
+      const path = directory === "" ? found.name : `${directory}/${found.name}`;
+      if (listed === undefined) throw damaged(manifest, path, "the manifest does not list it");
+      if (found.name !== listed.name || kindOf(found) !== listed.kind) {
+        throw damaged(
+          manifest,
+          path,
+          `the manifest lists the ${listed.kind} ${JSON.stringify(listed.name)} in this place`,
+        );
+      }
+      if (path === MANIFEST_NAME) throw damaged(manifest, path, "it should be an ordinary file");
+      if (listed.kind !== "directory") {
+        entries.push({ ...listed, directory });
+        continue;
+      }
+      if (listed.directory !== directory) {
+        throw damaged(manifest, path, `the manifest lists it in "/${listed.directory}"`);
+      }
+      entries.push(listed);
+      walk(path);
+    }
+  };
+  walk("");
+  const missing = manifest.entries[entries.length];
+  if (missing !== undefined) throw damaged(manifest, missing.name, "it is not there");
+  return { algorithm: manifest.algorithm, entries, ambiguous: false };
+}
+
+function kindOf(found: Deno.DirEntry): Entry["kind"] | undefined {
+  if (found.isFile) return "file";
+  if (found.isDirectory) return "directory";
+  return found.isSymlink ? "symlink" : undefined;
+}
+
+function damaged(manifest: Manifest, path: string, reason: string): DamagedImplementation {
+  const digest = digestOf(manifest.algorithm, formatManifest(manifest));
+  return new DamagedImplementation(digest, path, reason);
+}

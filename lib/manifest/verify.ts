@@ -1,0 +1,76 @@
+import { VerificationFailed } from "../errors.ts";
+import { manifestDifference } from "./difference.ts";
+import { type Algorithm, algorithmOf, type Digest, digestOf } from "./digest.ts";
+import { generateManifest, type GenerateOptions } from "./generate.ts";
+import { formatManifest, MANIFEST_NAME } from "./manifest.ts";
+
+/**
+ * Makes sure that a directory tree is the one that a digest names, and that its `.manifest`, if it
+ * has one, is too. As in Zero Install a missing `.manifest` is no failure.
+ *
+ * @param root the tree, whatever it is called
+ * @throws VerificationFailed whose message has the expected digest, those of the tree and of its
+ *   `.manifest`, and the lines that differ when the `.manifest` is right
+ * @throws UnsupportedTree and others as `generateManifest` does
+ */
+export async function verifyTree(
+  digest: Digest,
+  root: string,
+  options: GenerateOptions = {},
+): Promise<void> {
+  const algorithm = algorithmOf(digest);
+  const contents = formatManifest(await generateManifest(algorithm, root, options));
+  const actual = digestOf(algorithm, contents);
+  const recorded = readRecorded(root);
+  const inRecord = recorded instanceof Uint8Array ? digestOf(algorithm, recorded) : undefined;
+  if (actual === digest && (recorded === "missing" || inRecord === digest)) return;
+  const explanation = [
+    `${JSON.stringify(root)} does not verify:`,
+    `${digest} (expected digest)`,
+    `${actual} (actual contents)`,
+    ...(inRecord === undefined ? [] : [`${inRecord} (recorded in ${MANIFEST_NAME})`]),
+    "",
+    ...explain({ algorithm, digest, actual, inRecord, recorded, contents }),
+  ];
+  throw new VerificationFailed(root, digest, actual, explanation.join("\n"));
+}
+
+interface Findings {
+  readonly algorithm: Algorithm;
+  readonly digest: Digest;
+  readonly actual: Digest;
+  readonly inRecord: Digest | undefined;
+  readonly recorded: Uint8Array | "missing" | "irregular";
+  readonly contents: Uint8Array;
+}
+
+function explain(findings: Findings): string[] {
+  const { algorithm, digest, actual, inRecord, recorded, contents } = findings;
+  if (recorded === "missing") return [`There is no ${MANIFEST_NAME} to say what has changed`];
+  if (recorded === "irregular") return [`${MANIFEST_NAME} is not an ordinary file`];
+  if (inRecord === actual) {
+    return [`${MANIFEST_NAME} describes the contents: this is another implementation`];
+  }
+  if (actual === digest) return [`The contents are right, but ${MANIFEST_NAME} is wrong`];
+  if (inRecord !== digest) return [`${MANIFEST_NAME} describes neither of the other two`];
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  return [
+    `${MANIFEST_NAME} is right, but the contents have changed:`,
+    "- Recorded",
+    "+ Actual",
+    ...manifestDifference(decoder.decode(recorded), decoder.decode(contents), {
+      old: algorithm === "sha1",
+    }),
+  ];
+}
+
+/** The bytes of the tree's `.manifest`; anything but an ordinary file is not looked into. */
+function readRecorded(root: string): Uint8Array | "missing" | "irregular" {
+  const path = `${root}/${MANIFEST_NAME}`;
+  try {
+    return Deno.lstatSync(path).isFile ? Deno.readFileSync(path) : "irregular";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "missing";
+    throw error;
+  }
+}

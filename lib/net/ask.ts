@@ -1,0 +1,90 @@
+import { Inbox, type Message } from "./inbox.ts";
+import { isLinkLocal, type NetworkInterface } from "./interfaces.ts";
+import { GROUP } from "./multicast.ts";
+
+/** What became of one datagram: where it went, and why it did not if it did not. */
+export interface Sent {
+  readonly target: string;
+  readonly error: Error | undefined;
+}
+
+interface Way {
+  readonly socket: Deno.DatagramConn;
+  readonly targets: readonly string[];
+}
+
+/**
+ * Sockets for asking everybody near: one for each address of each interface, bound to that address.
+ * A socket that is bound to none fails to broadcast where there is no default route.
+ */
+export class AskSockets implements Disposable {
+  readonly #ways: Way[] = [];
+  readonly #failures: Sent[] = [];
+  readonly #inbox = new Inbox();
+
+  constructor(interfaces: readonly NetworkInterface[]) {
+    for (const { address, targets, scope } of waysOf(interfaces)) {
+      try {
+        const socket = Deno.listenDatagram({
+          transport: "udp",
+          hostname: address + scope,
+          port: 0,
+        });
+        this.#ways.push({ socket, targets });
+        // The sender of a link-local address is on this socket's link.
+        void this.#inbox.drain(socket, (from) => isLinkLocal(from) ? from + scope : from);
+      } catch (cause) {
+        this.#failures.push({ target: address + scope, error: asError(cause) });
+      }
+    }
+  }
+
+  /**
+   * Sends a datagram to everybody: by broadcast and multicast on each interface, and to this machine.
+   * One interface that fails keeps no other from being asked.
+   */
+  async send(bytes: Uint8Array, port: number): Promise<Sent[]> {
+    const sent = this.#ways.flatMap(({ socket, targets }) =>
+      targets.map(async (target): Promise<Sent> => {
+        try {
+          await socket.send(bytes, { transport: "udp", hostname: target, port });
+          return { target, error: undefined };
+        } catch (cause) {
+          return { target, error: asError(cause) };
+        }
+      })
+    );
+    return [...this.#failures, ...await Promise.all(sent)];
+  }
+
+  /** What comes back, until the sockets are closed. */
+  messages(): AsyncGenerator<Message> {
+    return this.#inbox.messages();
+  }
+
+  [Symbol.dispose](): void {
+    this.#inbox.close();
+    for (const { socket } of this.#ways.splice(0)) socket.close();
+  }
+}
+
+/** From which address to ask whom. */
+export function waysOf(
+  interfaces: readonly NetworkInterface[],
+): { address: string; targets: string[]; scope: string }[] {
+  return interfaces.flatMap(({ family, address, index, broadcast, loopback }) => {
+    if (family === "IPv4") {
+      if (loopback) return [{ address, targets: ["127.255.255.255"], scope: "" }];
+      const targets = broadcast === undefined ? [] : [broadcast, "255.255.255.255"];
+      return targets.length > 0 ? [{ address, targets, scope: "" }] : [];
+    }
+    if (loopback) return [{ address, targets: [address], scope: "" }];
+    // Every IPv6 interface has a link-local address, and that one reaches all of the link.
+    if (!isLinkLocal(address) || index === 0) return [];
+    return [{ address, targets: [`${GROUP}%${index}`], scope: `%${index}` }];
+  });
+}
+
+function asError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause));
+}

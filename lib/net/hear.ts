@@ -1,0 +1,97 @@
+import { type Endpoint, Inbox, type Message, unmapped } from "./inbox.ts";
+import { isLinkLocal, type NetworkInterface } from "./interfaces.ts";
+import { GROUP } from "./multicast.ts";
+
+interface Socket {
+  readonly conn: Deno.DatagramConn;
+  readonly hostname: string;
+}
+
+/**
+ * Hears what is sent to a port of this machine, to everybody on its links, or to the group, and
+ * answers. Several processes of a machine may do so at once.
+ */
+export class QuerySocket implements Disposable {
+  readonly #sockets: Socket[] = [];
+  readonly #inbox = new Inbox();
+  readonly #joined = new Set<number>();
+  #scopes: number[] = [];
+
+  /**
+   * Opens one socket for both families where the system takes both with one, as Linux does; two
+   * where it does not; one where the other family is switched off.
+   *
+   * @throws an operating system's error when the port cannot be had
+   */
+  constructor(port: number, interfaces: readonly NetworkInterface[]) {
+    let failure: unknown;
+    for (const hostname of ["::", "0.0.0.0"]) {
+      // Where both would hear IPv4, a broadcast would be heard, and answered, twice.
+      if (this.#sockets.length > 0 && Deno.build.os !== "windows") break;
+      try {
+        const conn = Deno.listenDatagram({ transport: "udp", hostname, port, reuseAddress: true });
+        this.#sockets.push({ conn, hostname });
+        void this.#inbox.drain(conn, unmapped);
+      } catch (cause) {
+        failure ??= cause;
+      }
+    }
+    if (this.#sockets.length === 0) throw failure;
+    this.update(interfaces);
+  }
+
+  /** What is heard, until this is closed. */
+  messages(): AsyncGenerator<Message> {
+    return this.#inbox.messages();
+  }
+
+  /** Joins the group on interfaces that are new. */
+  update(interfaces: readonly NetworkInterface[]): void {
+    this.#scopes = [...new Set(interfaces.map(({ index }) => index))].filter((index) => index > 0);
+    const six = this.#sockets.find(({ hostname }) => hostname === "::");
+    if (six === undefined) return;
+    for (const index of this.#joined) if (!this.#scopes.includes(index)) this.#joined.delete(index);
+    // Who may not list the interfaces lets the system choose one.
+    for (const index of this.#scopes.length > 0 ? this.#scopes : [0]) {
+      if (this.#joined.has(index)) continue;
+      this.#joined.add(index);
+      // An interface without multicast is asked over IPv4, or not at all.
+      six.conn.joinMulticastV6(GROUP, index).catch(() => {});
+    }
+  }
+
+  /** Answers. Returns what went wrong, if anything did. */
+  async send(bytes: Uint8Array, to: Endpoint): Promise<Error | undefined> {
+    const failures: Error[] = [];
+    for (const hostname of this.#waysTo(to.address)) {
+      try {
+        await this.#send(bytes, hostname, to.port);
+      } catch (cause) {
+        failures.push(cause instanceof Error ? cause : new Error(String(cause)));
+      }
+    }
+    return failures[0];
+  }
+
+  [Symbol.dispose](): void {
+    this.#inbox.close();
+    for (const { conn } of this.#sockets.splice(0)) conn.close();
+  }
+
+  /**
+   * The system does not say on which link a link-local address was heard: then the answer is sent on each
+   * link, and arrives where there is such a neighbour. It names nobody who did not ask.
+   */
+  #waysTo(address: string): string[] {
+    if (!isLinkLocal(address) || address.includes("%")) return [address];
+    return this.#scopes.map((scope) => `${address}%${scope}`);
+  }
+
+  async #send(bytes: Uint8Array, hostname: string, port: number): Promise<void> {
+    const family = hostname.includes(":") ? "::" : "0.0.0.0";
+    const own = this.#sockets.find((socket) => socket.hostname === family);
+    // A socket for both families knows IPv4 addresses only in their IPv6 form.
+    const to = own === undefined ? `::ffff:${hostname}` : hostname;
+    await (own ?? this.#sockets[0])?.conn.send(bytes, { transport: "udp", hostname: to, port });
+  }
+}

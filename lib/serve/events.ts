@@ -1,0 +1,18 @@
+import type { Digest } from "../manifest/digest.ts";
+
+/** What a server tells about itself while it runs. Plain data: it crosses from a worker. */
+export type ServeEvent =
+  | { kind: "started"; port: number; discoveryPort: number | undefined; stores: readonly string[] }
+  | { kind: "confined"; possible: readonly string[] }
+  | { kind: "query"; from: string; digests: readonly Digest[] }
+  | { kind: "have"; digest: Digest }
+  | { kind: "reply"; to: string }
+  | { kind: "get"; from: string; method: string; path: string }
+  | { kind: "answered"; from: string; method: string; path: string; status: number }
+  | { kind: "sent"; from: string; digest: Digest; bytes: number; reason: string | undefined }
+  | { kind: "refused"; from: string; reason: string }
+  | { kind: "damaged"; digest: Digest; reason: string }
+  | { kind: "back"; digest: Digest }
+  | { kind: "trouble"; reason: string };
+
+export type ReportServe = (event: ServeEvent) => void;

@@ -1,0 +1,146 @@
+import { ShareError } from "../errors.ts";
+import type { Digest } from "../manifest/digest.ts";
+import { type ContentStream, contentStream } from "../manifest/layout.ts";
+import { type Manifest, readManifest } from "../manifest/manifest.ts";
+import { resolveEntries } from "../manifest/resolve.ts";
+import { verifyTree } from "../manifest/verify.ts";
+import { findImplementation } from "../store/lookup.ts";
+import { MAX_MANIFEST_SIZE } from "../wire/limits.ts";
+import type { ReportServe } from "./events.ts";
+
+/** An implementation that can be offered: its manifest hashes to its digest. */
+export interface Held {
+  readonly digest: Digest;
+  /** Its directory. */
+  readonly path: string;
+  /** The exact bytes of its manifest. */
+  readonly manifestBytes: Uint8Array<ArrayBuffer>;
+  /** Its manifest, every entry with its true directory. */
+  readonly manifest: Manifest;
+  readonly stream: ContentStream;
+}
+
+/** Manifests kept in memory, in bytes of their text; parsed they take about five times as much. */
+const CACHED_MANIFEST_BYTES = 16 * 1024 * 1024;
+
+/** How long a damaged implementation stays out of service before it is looked at again. */
+const SUSPENSION_MS = 60_000;
+
+/** What the stores hold that may be offered: looked up anew at every question, read only once. */
+export class Holdings {
+  readonly #stores: readonly string[];
+  readonly #report: ReportServe;
+  /** By path, least recently used first. */
+  readonly #cache = new Map<string, { identity: string; held: Held }>();
+  /** Paths out of service, and when each may be verified again. */
+  readonly #suspended = new Map<string, { identity: string; again: number; reason: string }>();
+  #verifying = false;
+
+  /** @param stores directories of implementations; one that is missing may appear later */
+  constructor(stores: readonly string[], report: ReportServe) {
+    this.#stores = stores;
+    this.#report = report;
+  }
+
+  /** The implementation, from the first store that has it undamaged; undefined if none has. */
+  find(digest: Digest): Held | undefined {
+    for (const store of this.#stores) {
+      const found = findImplementation([store], [digest]);
+      if (found === undefined) continue;
+      const held = this.#load(digest, found.path);
+      if (held !== undefined) return held;
+    }
+    return undefined;
+  }
+
+  /** Takes an implementation out of service until it verifies again. */
+  suspend(digest: Digest, path: string, reason: string): void {
+    const identity = identityOf(path) ?? "";
+    if (!this.#suspended.has(path)) this.#report({ kind: "damaged", digest, reason });
+    this.#suspended.set(path, { identity, again: Date.now() + SUSPENSION_MS, reason });
+    this.#cache.delete(path);
+  }
+
+  #load(digest: Digest, path: string): Held | undefined {
+    const identity = identityOf(path);
+    const suspended = this.#suspended.get(path);
+    if (suspended !== undefined) {
+      // Somebody may have put it right: look again when its manifest changed or time has passed.
+      if (Date.now() >= suspended.again || suspended.identity !== identity) {
+        this.#verifyAgain(digest, path);
+      }
+      return undefined;
+    }
+    const cached = this.#cache.get(path);
+    if (cached !== undefined && cached.identity === identity) {
+      this.#cache.delete(path);
+      this.#cache.set(path, cached);
+      return cached.held;
+    }
+    try {
+      if (identity === undefined) throw new ShareError("it has no manifest of its own");
+      const held = read(digest, path);
+      this.#cache.set(path, { identity, held });
+      this.#trim();
+      return held;
+    } catch (error) {
+      if (error instanceof ShareError || error instanceof Deno.errors.PermissionDenied) {
+        this.suspend(digest, path, error.message);
+        return undefined;
+      }
+      if (!(error instanceof Deno.errors.NotFound)) {
+        // Too many open files, a failing disk: no reason to stop serving everything else.
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#report({ kind: "trouble", reason: `Cannot read "${path}": ${reason}` });
+      }
+      return undefined;
+    }
+  }
+
+  #trim(): void {
+    let total = 0;
+    for (const { held } of this.#cache.values()) total += held.manifestBytes.length;
+    for (const [path, { held }] of this.#cache) {
+      if (total <= CACHED_MANIFEST_BYTES || this.#cache.size === 1) return;
+      this.#cache.delete(path);
+      total -= held.manifestBytes.length;
+    }
+  }
+
+  /** One at a time and in the background: it reads the whole tree. */
+  async #verifyAgain(digest: Digest, path: string): Promise<void> {
+    if (this.#verifying) return;
+    this.#verifying = true;
+    try {
+      if (identityOf(path) === undefined) throw new ShareError("it has no manifest of its own");
+      await verifyTree(digest, path);
+      this.#suspended.delete(path);
+      this.#report({ kind: "back", digest });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.suspend(digest, path, this.#suspended.get(path)?.reason ?? reason);
+    } finally {
+      this.#verifying = false;
+    }
+  }
+}
+
+/** Says whether a manifest is still the one that was read; undefined if it cannot be served from. */
+function identityOf(path: string): string | undefined {
+  try {
+    const info = Deno.lstatSync(`${path}/.manifest`);
+    if (!info.isFile || info.size > MAX_MANIFEST_SIZE || !Deno.lstatSync(path).isDirectory) {
+      return undefined;
+    }
+    return `${info.dev}:${info.ino}:${info.size}:${info.mtime?.getTime()}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function read(digest: Digest, path: string): Held {
+  const manifestBytes = Deno.readFileSync(`${path}/.manifest`);
+  const listed = readManifest(digest, manifestBytes);
+  const manifest = listed.ambiguous ? resolveEntries(listed, path) : listed;
+  return { digest, path, manifestBytes, manifest, stream: contentStream(manifest) };
+}

@@ -1,0 +1,125 @@
+import { NetworkFailed } from "../errors.ts";
+import type { NetworkInterface } from "../net/interfaces.ts";
+import { QuerySocket } from "../net/hear.ts";
+import { SHUTDOWN_MS } from "../wire/limits.ts";
+import { accessFor } from "./access.ts";
+import type { ReportServe } from "./events.ts";
+import { Holdings } from "./holdings.ts";
+import { answering } from "./http.ts";
+import { respond } from "./responder.ts";
+
+/** Plain data: it crosses to a worker. */
+export interface ServerOptions {
+  /** Directories of implementations. */
+  readonly stores: readonly string[];
+  /** The TCP port; 0 for any. */
+  readonly port: number;
+  /** The UDP port. */
+  readonly discoveryPort: number;
+  /** Networks that are answered, in CIDR notation; none for the local network. */
+  readonly allow: readonly string[];
+  /** This machine's names, without suffix. */
+  readonly names: readonly string[];
+  /** The interfaces to hear queries on. */
+  readonly interfaces: readonly NetworkInterface[];
+}
+
+export interface Server {
+  /** Tells it that interfaces have come or gone. */
+  update(interfaces: readonly NetworkInterface[]): void;
+  /** Stops: no new requests, and running transfers get `SHUTDOWN_MS` to finish. */
+  stop(): Promise<void>;
+  /** Settles when it has stopped; rejects when it failed. */
+  readonly finished: Promise<void>;
+}
+
+/**
+ * Starts answering queries over UDP and requests over HTTP.
+ *
+ * @throws NetworkFailed when the TCP port cannot be listened on; without the UDP port it serves
+ *   those who name this machine, and reports the trouble
+ * @throws UsageError for a network that is none
+ */
+export async function startServer(options: ServerOptions, report: ReportServe): Promise<Server> {
+  const access = accessFor(options.allow, options.names);
+  const holdings = new Holdings(options.stores, report);
+  const abort = new AbortController();
+  const handler = answering(holdings, access, { report, signal: abort.signal });
+  const servers = listen(options.port, handler);
+  const port = servers[0]!.addr.port;
+
+  let socket: QuerySocket | undefined;
+  let responding = Promise.resolve();
+  try {
+    socket = new QuerySocket(options.discoveryPort, options.interfaces);
+    responding = respond(socket, port, holdings, access, report);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    report({
+      kind: "trouble",
+      reason: `Cannot hear queries on UDP port ${options.discoveryPort}: ${reason}`,
+    });
+  }
+  report({
+    kind: "started",
+    port,
+    discoveryPort: socket === undefined ? undefined : options.discoveryPort,
+    stores: options.stores,
+  });
+
+  const finished = Promise.all([responding, ...servers.map((server) => server.finished)])
+    .then(() => {});
+  return {
+    finished,
+    update: (interfaces) => socket?.update(interfaces),
+    async stop() {
+      socket?.[Symbol.dispose]();
+      const reason = new Error("the server was told to stop");
+      const timer = setTimeout(() => abort.abort(reason), SHUTDOWN_MS);
+      await Promise.all(servers.map((server) => server.shutdown()));
+      clearTimeout(timer);
+      await finished;
+    },
+  };
+}
+
+type HttpServer = Deno.HttpServer<Deno.NetAddr>;
+
+/**
+ * Listens for IPv6 and IPv4: on one socket where the system takes both with one, as Linux does, on
+ * two where it does not, and on one of them where the other family is switched off.
+ */
+function listen(
+  port: number,
+  handler: Deno.ServeHandler<Deno.NetAddr>,
+): HttpServer[] {
+  const servers: HttpServer[] = [];
+  const failures: unknown[] = [];
+  for (const hostname of ["::", "0.0.0.0"]) {
+    try {
+      const wanted = servers[0]?.addr.port ?? port;
+      servers.push(
+        Deno.serve({ hostname, port: wanted, handler, onListen: () => {}, onError }),
+      );
+    } catch (cause) {
+      failures.push(cause);
+    }
+  }
+  if (servers.length > 0) return servers;
+  const cause = failures.find((failure) => failure instanceof Deno.errors.AddrInUse) ?? failures[0];
+  if (cause instanceof Deno.errors.AddrInUse) {
+    throw new NetworkFailed(`Cannot listen on TCP port ${port}: it is in use`, {
+      hint: `another 0share may be running; choose another port with -p, or any with -p 0`,
+      cause,
+    });
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  throw new NetworkFailed(`Cannot listen on TCP port ${port}: ${reason}`, {
+    hint: port < 1024 ? "ports below 1024 need root; choose another with -p" : undefined,
+    cause,
+  });
+}
+
+function onError(): Response {
+  return new Response("Internal error\n", { status: 500 });
+}

@@ -1,0 +1,55 @@
+import { type Digest, isDigest } from "../manifest/digest.ts";
+import { decodeLines, encodeLines } from "./datagram.ts";
+import { MAX_DATAGRAM_SIZE } from "./limits.ts";
+import { lineOfNonce, nonceOfLine } from "./nonce.ts";
+import { offerLine, REPLY_OVERHEAD } from "./reply.ts";
+
+const TITLE = "0share";
+
+/** What a machine asks its network: who has any of these? */
+export interface Query {
+  /** Each on its own: whether two of them name one and the same tree is not said. */
+  readonly digests: readonly Digest[];
+  /** 16 lower-case hexadecimal digits that a reply has to repeat; the program of 2008 has none. */
+  readonly nonce?: string | undefined;
+}
+
+/**
+ * The datagrams that ask for these digests, each once: as few as there can be while the reply to
+ * each, whatever is offered, still fits in one datagram too. None for no digest.
+ *
+ * @throws TypeError for a nonce that is none
+ */
+export function encodeQuery(query: Query): Uint8Array<ArrayBuffer>[] {
+  const nonce = query.nonce === undefined ? [] : [lineOfNonce(query.nonce)];
+  const datagrams: Uint8Array<ArrayBuffer>[] = [];
+  let lines: string[] = [];
+  let replySize = REPLY_OVERHEAD;
+  const flush = () => {
+    if (lines.length > 0) datagrams.push(encodeLines([TITLE, ...lines, ...nonce]));
+    lines = [];
+    replySize = REPLY_OVERHEAD;
+  };
+  for (const digest of new Set(query.digests)) {
+    const size = offerLine({ digest, state: "partial" }).length + 1;
+    if (replySize + size > MAX_DATAGRAM_SIZE) flush();
+    lines.push(digest);
+    replySize += size;
+  }
+  flush();
+  return datagrams;
+}
+
+/**
+ * Reads a datagram, whatever it is. Lines that are neither a digest nor a nonce are ignored, and so
+ * are repetitions; of several nonces the last one counts.
+ *
+ * @returns undefined for what is no query, or asks for nothing
+ */
+export function decodeQuery(bytes: Uint8Array): Query | undefined {
+  const lines = decodeLines(TITLE, bytes);
+  if (lines === undefined) return undefined;
+  const digests = [...new Set(lines.filter(isDigest))];
+  if (digests.length === 0) return undefined;
+  return { digests, nonce: lines.map(nonceOfLine).findLast((nonce) => nonce !== undefined) };
+}

@@ -1,0 +1,89 @@
+import { type Digest, isDigest } from "../manifest/digest.ts";
+import { decodeLines, encodeLines } from "./datagram.ts";
+import { MAX_DATAGRAM_SIZE } from "./limits.ts";
+import { lineOfNonce, nonceOfLine } from "./nonce.ts";
+
+const TITLE = "0share-reply";
+
+/** All of it is there; some of it is; it is being got from its origin. */
+export type OfferState = "have" | "partial" | "pending";
+
+/** What a peer says of one digest. */
+export interface Offered {
+  readonly digest: Digest;
+  readonly state: OfferState;
+}
+
+/** What a machine answers to a query. */
+export interface Reply {
+  /** The TCP port of its HTTP server, at the address that the reply comes from. */
+  readonly port: number;
+  /** Each digest at most once. */
+  readonly offers: readonly Offered[];
+  /** That of the query. */
+  readonly nonce?: string | undefined;
+}
+
+const STATES: ReadonlySet<string> = new Set<OfferState>(["have", "partial", "pending"]);
+
+/** The size of a reply beside its offers, in bytes, at most. */
+export const REPLY_OVERHEAD = `${TITLE}\nport 65535\nnonce 0123456789abcdef\n`.length;
+
+/** The line that makes an offer, without the newline. */
+export function offerLine({ digest, state }: Offered): string {
+  return `${state} ${digest}`;
+}
+
+/**
+ * The datagram that makes these offers. Those that do not fit are left out: a query of ours never
+ * asks for more than fits.
+ *
+ * @throws RangeError for a port that is none, TypeError for a nonce that is none
+ */
+export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
+  if (!isPort(reply.port)) {
+    throw new RangeError(`Cannot send port: expected 1 to 65535, found ${reply.port}`);
+  }
+  const lines = [TITLE, `port ${reply.port}`];
+  let size = REPLY_OVERHEAD;
+  for (const offer of reply.offers) {
+    const line = offerLine(offer);
+    size += line.length + 1;
+    if (size > MAX_DATAGRAM_SIZE) break;
+    lines.push(line);
+  }
+  if (reply.nonce !== undefined) lines.push(lineOfNonce(reply.nonce));
+  return encodeLines(lines);
+}
+
+/**
+ * Reads a datagram, whatever it is. Lines that say nothing known are ignored, and so is what a
+ * second line says of the same digest; of several nonces the last one counts.
+ *
+ * @returns undefined for what is no reply, offers nothing, or does not give exactly one port
+ */
+export function decodeReply(bytes: Uint8Array): Reply | undefined {
+  const lines = decodeLines(TITLE, bytes);
+  if (lines === undefined) return undefined;
+  const ports: number[] = [];
+  const offers = new Map<Digest, OfferState>();
+  let nonce: string | undefined;
+  for (const line of lines) {
+    const space = line.indexOf(" ");
+    const word = line.slice(0, space);
+    const value = line.slice(space + 1);
+    if (word === "port") ports.push(/^[1-9]\d{0,4}$/.test(value) ? Number(value) : 0);
+    else if (STATES.has(word) && isDigest(value)) {
+      if (!offers.has(value)) offers.set(value, word as OfferState);
+    } else nonce = nonceOfLine(line) ?? nonce;
+  }
+  const [port] = ports;
+  if (port === undefined || ports.length > 1 || !isPort(port) || offers.size === 0) {
+    return undefined;
+  }
+  return { port, offers: [...offers].map(([digest, state]) => ({ digest, state })), nonce };
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port >= 1 && port <= 65535;
+}
