@@ -31,7 +31,8 @@ export class ProgressBar implements Disposable {
     this.#samples.push({ at: now, done });
     while (now - this.#samples[0]!.at > RATE_WINDOW_MS) this.#samples.shift();
     const { at, done: before } = this.#samples[0]!;
-    const rate = now > at ? (done - before) / (now - at) * 1000 : 0;
+    // Less than before: a large file was wrong and comes again.
+    const rate = now > at ? Math.max(0, done - before) / (now - at) * 1000 : 0;
     this.#output.bar(progressLine({ done, total, peers, rate }, this.#width()));
   }
 

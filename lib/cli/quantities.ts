@@ -8,7 +8,8 @@ export function formatBytes(bytes: number): string {
     unit++;
   }
   const digits = unit === 0 || bytes >= 99.95 ? 0 : bytes >= 9.995 ? 1 : 2;
-  return `${bytes.toFixed(digits)} ${unit === 0 && bytes === 1 ? "byte" : UNITS[unit]}`;
+  const text = bytes.toFixed(digits);
+  return `${text} ${unit === 0 && text === "1" ? "byte" : UNITS[unit]}`;
 }
 
 /** A duration in seconds for a person, such as `7 s`, `3:05` or `2:00:09`. */

@@ -1,14 +1,18 @@
 import { PeerFailed } from "../errors.ts";
 import { CONNECT_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../wire/limits.ts";
 
-/** Aborts a request that makes no progress, or that nobody wants any more. */
+/**
+ * Aborts a request that makes no progress, or that nobody wants any more. Only the time in which
+ * the peer is waited for counts: a slow disk here is no fault of his.
+ */
 export class Watch {
   readonly #peer: string;
   readonly #outer: AbortSignal;
   readonly #controller = new AbortController();
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #stop = () => this.#controller.abort(this.#outer.reason);
-  #last = performance.now();
+  /** Since when the peer is waited for; undefined while he is not. */
+  #since: number | undefined = performance.now();
   #allowed = CONNECT_TIMEOUT_MS;
   #stalled = false;
 
@@ -19,7 +23,7 @@ export class Watch {
     signal.addEventListener("abort", this.#stop);
     // One timer that looks now and then costs less than one that is set again at every chunk.
     this.#timer = setInterval(() => {
-      if (performance.now() - this.#last < this.#allowed) return;
+      if (this.#since === undefined || performance.now() - this.#since < this.#allowed) return;
       this.#stalled = true;
       this.#controller.abort();
     }, 250);
@@ -29,10 +33,15 @@ export class Watch {
     return this.#controller.signal;
   }
 
-  /** Something came: the next thing may take as long as a stall does. */
-  touch(): void {
-    this.#last = performance.now();
+  /** Something came: the peer is not waited for any more. */
+  came(): void {
+    this.#since = undefined;
     this.#allowed = STALL_TIMEOUT_MS;
+  }
+
+  /** The next thing is waited for: it may take as long as a stall does. */
+  waits(): void {
+    this.#since = performance.now();
   }
 
   end(): void {
@@ -83,9 +92,10 @@ export class Answer implements Disposable {
     const reader = this.#response.body.getReader();
     try {
       for (;;) {
+        this.#watch.waits();
         const { done, value } = await reader.read();
         if (done) return;
-        this.#watch.touch();
+        this.#watch.came();
         yield value;
       }
     } catch (cause) {

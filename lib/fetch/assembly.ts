@@ -24,7 +24,8 @@ const DONE = 2;
  * Bytes may come in any order and from any peer. Each file is hashed while it is written and counts
  * only when its hash is right; otherwise its bytes are missing again, and `liars` names who sent
  * them. When several peers contributed to a wrong file nobody is blamed yet: whoever then
- * delivers all of it alone is either right, and the others are blamed, or is blamed himself.
+ * delivers all of it alone is either right, and who had been alone with him is blamed, or is blamed
+ * himself.
  */
 export class Assembly {
   readonly stream: ContentStream;
@@ -34,7 +35,8 @@ export class Assembly {
   readonly #hashName: string;
   readonly #state: Uint8Array;
   readonly #partials = new Map<number, Partial>();
-  readonly #doubts = new Map<number, Set<string>>();
+  /** By extent: who contributed to each attempt that went wrong. */
+  readonly #doubts = new Map<number, ReadonlySet<string>[]>();
   /** Targets by path: symlinks are made last, so that nothing is ever written through one. */
   readonly #symlinks: [path: string, target: string][] = [];
   #received = 0;
@@ -175,13 +177,12 @@ export class Assembly {
       return;
     }
     this.#state[index] = DONE;
-    const doubted = this.#doubts.get(index);
-    if (doubted !== undefined && contributors.size === 1) {
-      this.#doubts.delete(index);
-      for (const peer of doubted) {
-        if (!contributors.has(peer)) this.liars.set(peer, `wrong bytes for "${pathOf(first)}"`);
-      }
+    for (const attempt of contributors.size === 1 ? this.#doubts.get(index) ?? [] : []) {
+      // Of two others, one may have been right.
+      const [other, ...more] = attempt.difference(contributors);
+      if (more.length === 0) this.liars.set(other!, `wrong bytes for "${pathOf(first)}"`);
     }
+    this.#doubts.delete(index);
     if (bytes === undefined) {
       this.#finishFrom(extent, first as FileEntry);
       return;
@@ -190,7 +191,7 @@ export class Assembly {
     for (const entry of extent.entries) {
       if (entry.kind === "file") createFile(this.#path(entry), entry, bytes);
       else {
-        target ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+        target ??= decodeTarget(this.#path(entry), bytes);
         this.#symlinks.push([this.#path(entry), target]);
       }
     }
@@ -214,7 +215,7 @@ export class Assembly {
         `wrong bytes for "${pathOf(first)}": expected ${extent.hash}, found ${found}`,
       );
     } else {
-      this.#doubts.set(index, new Set([...this.#doubts.get(index) ?? [], ...contributors]));
+      this.#doubts.set(index, [...this.#doubts.get(index) ?? [], contributors]);
     }
   }
 
@@ -227,7 +228,8 @@ export class Assembly {
         continue;
       }
       if (entry.kind === "symlink") {
-        this.#symlinks.push([this.#path(entry), Deno.readTextFileSync(source)]);
+        const target = decodeTarget(this.#path(entry), Deno.readFileSync(source));
+        this.#symlinks.push([this.#path(entry), target]);
       } else if (!copyVerified(source, this.#path(entry), entry, this.#hashName)) {
         throw new StoreFailed(
           `Cannot copy "${source}": the copy has other bytes than were written`,
@@ -238,5 +240,19 @@ export class Assembly {
 
   #path(entry: Parameters<typeof pathOf>[0]): string {
     return `${this.#root}/${pathOf(entry)}`;
+  }
+}
+
+/** Zero Install takes any bytes for a target; what is no text cannot be said to the system here. */
+function decodeTarget(path: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new StoreFailed(
+      `Cannot make the symlink ${JSON.stringify(path)}: its target is not UTF-8`,
+      {
+        cause,
+      },
+    );
   }
 }

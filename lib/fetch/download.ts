@@ -3,11 +3,13 @@ import {
   InvalidManifest,
   ManifestMismatch,
   PeerLied,
+  StoreFailed,
   UnsupportedTree,
   VerificationFailed,
 } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { type Manifest, readManifest } from "../manifest/manifest.ts";
+import { windowsNameProblem } from "../manifest/safe_path.ts";
 import { sealTree, sealUnpacked, type VerifiedTree } from "../store/commit.ts";
 import { requireSpace } from "../store/space.ts";
 import type { Staging } from "../store/staging.ts";
@@ -58,6 +60,7 @@ export class Download implements Disposable {
       const bytes = await peer.manifest(this.#digest, signal);
       if (bytes === undefined) return undefined;
       this.#manifest = this.#believe(peer, bytes);
+      if (Deno.build.os === "windows") requireWindowsNames(this.#digest, this.#manifest);
       this.#staging.saveManifest(bytes);
     }
     // Where a file belongs is not in such a manifest: only an archive says it.
@@ -145,5 +148,13 @@ export class Download implements Disposable {
     const files = manifest.entries.filter((entry) => entry.kind === "file").length;
     this.#options.report({ kind: "planned", digest: this.#digest, total, missing, files });
     return assembly;
+  }
+}
+
+/** Names that are harmless elsewhere mean other files on Windows, or climb out of the tree. */
+function requireWindowsNames(digest: Digest, manifest: Manifest): void {
+  for (const { name } of manifest.entries) {
+    const problem = windowsNameProblem(name);
+    if (problem !== undefined) throw new StoreFailed(`Cannot store ${digest} here: ${problem}`);
   }
 }

@@ -49,20 +49,29 @@ const READ_SIZE = 1024 * 1024;
 export class PartialFile implements Partial {
   readonly contributors = new Set<string>();
   readonly received = new RangeSet();
+  readonly #path: string;
   readonly #file: Deno.FsFile;
   readonly #hash: Hash;
   #hashed = 0;
   #position = 0;
 
-  /** @param path a file that does not exist yet, or one whose beginning `resume` may take over */
+  /**
+   * @param path a file that does not exist yet, or one whose beginning `resume` may take over
+   * @throws StoreFailed, as `write` does
+   */
   constructor(path: string, hashName: string, options: { resume: boolean }) {
+    this.#path = path;
     this.#hash = createHash(hashName);
-    this.#file = Deno.openSync(path, {
-      read: true,
-      write: true,
-      createNew: !options.resume,
-      mode: 0o644,
-    });
+    try {
+      this.#file = Deno.openSync(path, {
+        read: true,
+        write: true,
+        createNew: !options.resume,
+        mode: 0o644,
+      });
+    } catch (cause) {
+      throw storeError("write", path, cause);
+    }
   }
 
   /** Counts the first `size` bytes of the file as received, from `origin`. */
@@ -77,11 +86,15 @@ export class PartialFile implements Partial {
       const { start, end } of this.received.missing({ start: within, end: within + bytes.length })
     ) {
       const part = bytes.subarray(start - within, end - within);
-      this.#seek(start);
-      for (let written = 0; written < part.length;) {
-        const count = this.#file.writeSync(part.subarray(written));
-        written += count;
-        this.#position += count;
+      try {
+        this.#seek(start);
+        for (let written = 0; written < part.length;) {
+          const count = this.#file.writeSync(part.subarray(written));
+          written += count;
+          this.#position += count;
+        }
+      } catch (cause) {
+        throw storeError("write", this.#path, cause);
       }
       if (start === this.#hashed) {
         this.#hash.update(part);

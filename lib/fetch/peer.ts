@@ -114,7 +114,7 @@ export class Peer implements Disposable {
         redirect: "manual",
         signal: watch.signal,
       });
-      watch.touch();
+      watch.came();
       return new Answer(this.name, response, watch);
     } catch (cause) {
       watch.end();

@@ -16,7 +16,7 @@ export interface GenerateOptions {
  *
  * The root may be reached through a symlink; in the tree no symlink is followed. An ordinary file
  * `.manifest` at the root is left out. A file's modification time is cut to whole seconds, towards
- * 1970; a runtime older than Deno 2.9 gives times before 1970 without their sign.
+ * 1970; Deno 2.6 gives times before 1970 without their sign.
  *
  * @returns a manifest that is not ambiguous: each entry has its true directory
  * @throws UnsupportedTree when there is something that a manifest cannot hold: a device, a pipe, a

@@ -8,8 +8,8 @@ const REPLACEMENT = "\ufffd";
 /**
  * What is in a directory, sorted as manifests are; symlinks are not followed.
  *
- * A runtime older than Deno 2.9 may leave out names that are not UTF-8 instead of giving them
- * with replacement characters: nothing can be done about those here.
+ * Names that are not UTF-8 come with replacement characters, except in Deno 2.6, which leaves them
+ * out: nothing can be done about those here.
  *
  * @throws UnsupportedTree when a manifest cannot hold one of the names
  * @throws Deno.errors.NotFound and others when the directory cannot be read

@@ -33,7 +33,7 @@ export class Holdings {
   /** By path, least recently used first. */
   readonly #cache = new Map<string, { identity: string; held: Held }>();
   /** Paths out of service, and when each may be verified again. */
-  readonly #suspended = new Map<string, { identity: string; again: number; reason: string }>();
+  readonly #suspended = new Map<string, { identity: string | undefined; again: number }>();
   #verifying = false;
 
   /** @param stores directories of implementations; one that is missing may appear later */
@@ -53,11 +53,10 @@ export class Holdings {
     return undefined;
   }
 
-  /** Takes an implementation out of service until it verifies again. */
+  /** Takes an implementation out of service until it verifies again; the first time, says so. */
   suspend(digest: Digest, path: string, reason: string): void {
-    const identity = identityOf(path) ?? "";
     if (!this.#suspended.has(path)) this.#report({ kind: "damaged", digest, reason });
-    this.#suspended.set(path, { identity, again: Date.now() + SUSPENSION_MS, reason });
+    this.#suspended.set(path, { identity: identityOf(path), again: Date.now() + SUSPENSION_MS });
     this.#cache.delete(path);
   }
 
@@ -118,7 +117,7 @@ export class Holdings {
       this.#report({ kind: "back", digest });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.suspend(digest, path, this.#suspended.get(path)?.reason ?? reason);
+      this.suspend(digest, path, reason);
     } finally {
       this.#verifying = false;
     }

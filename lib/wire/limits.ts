@@ -29,6 +29,9 @@ export const QUERIES_PER_SECOND = 50;
 /** Addresses whose queries are counted: more than a network has, and under 1 MB. */
 export const REMEMBERED_ADDRESSES = 4096;
 
+/** Queries that are remembered so that their repetitions are not told of: some seconds of a room. */
+export const REMEMBERED_QUERIES = 1024;
+
 // What a peer may send
 
 /** A manifest, in bytes: 2 million files have about this much, and it is held in memory. */
