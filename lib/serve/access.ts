@@ -64,7 +64,8 @@ export function accessFor(allow: readonly string[], names: readonly string[]): A
 
 function add(list: BlockList, network: string): void {
   const [, address = "", length] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(network) ?? [];
-  const family = isIP(address);
+  // A scope is of one machine's interfaces, and so is no part of a network.
+  const family = address.includes("%") ? 0 : isIP(address);
   const most = family === 4 ? 32 : 128;
   const bits = length === undefined ? most : Number(length);
   if (family === 0 || bits > most) {

@@ -1,15 +1,117 @@
+import { createHash } from "node:crypto";
+import { pipeline, Readable } from "node:stream";
+import { createGzip, createZstdCompress } from "node:zlib";
+import { hashNameOf } from "../manifest/digest.ts";
+import { type Entry, type FileEntry, pathOf } from "../manifest/manifest.ts";
+import { CHUNK_SIZE } from "../wire/limits.ts";
+import { TAR_END, tarHeader, type TarMember, tarPadding, tarSize } from "../wire/tar_writer.ts";
+import type { Source } from "./body.ts";
 import type { Held } from "./holdings.ts";
+import { ListedTree } from "./listed_tree.ts";
+
 export type Coding = "identity" | "gzip" | "zstd";
-export function chooseCoding(_h: string | null): Coding {
-  return "identity";
+
+/** The coding that an `Accept-Encoding` header (RFC 9110, section 12.5.3) lets us use; zstd is faster. */
+export function chooseCoding(header: string | null): Coding {
+  const accepted = new Set<string>();
+  for (const part of (header ?? "").toLowerCase().split(",")) {
+    const [name, ...parameters] = part.split(";").map((text) => text.trim());
+    if (!parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))) accepted.add(name!);
+  }
+  return accepted.has("zstd") ? "zstd" : accepted.has("gzip") ? "gzip" : "identity";
 }
-export class ArchiveSource {
-  constructor(_h: Held, _c: Coding) {}
-  static sizeOf(_h: Held, _c: Coding): number | undefined {
-    return undefined;
+
+/** A whole implementation as a tar: every file is hashed, and its last bytes wait for its hash. */
+export class ArchiveSource implements Source {
+  /** In bytes; undefined when only sending it would tell. */
+  readonly size: number | undefined;
+  readonly #held: Held;
+  readonly #tree: ListedTree;
+  readonly #parts: AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
+
+  /** @throws DamagedImplementation when a symlink is not as the manifest lists it */
+  constructor(held: Held, coding: Coding) {
+    this.#held = held;
+    this.#tree = new ListedTree(held.digest, held.path);
+    const members = held.manifest.entries.map((entry) => this.#memberOf(entry));
+    this.size = coding === "identity" ? tarSize(members) : undefined;
+    this.#parts = compressed(gathered(this.#archive(members)), coding);
   }
-  next(): Uint8Array | undefined {
-    throw new Error("not yet");
+
+  async next(): Promise<Uint8Array | undefined> {
+    const { done, value } = await this.#parts.next();
+    return done ? undefined : value;
   }
-  close() {}
+
+  close(): void {
+    void this.#parts.return?.();
+  }
+
+  *#archive(members: readonly TarMember[]): Generator<Uint8Array> {
+    for (const [index, entry] of this.#held.manifest.entries.entries()) {
+      yield tarHeader(members[index]!);
+      if (entry.kind !== "file") continue;
+      yield* this.#content(entry);
+      yield new Uint8Array(tarPadding(entry.size));
+    }
+    yield TAR_END;
+  }
+
+  *#content(entry: FileEntry): Generator<Uint8Array> {
+    using file = this.#tree.open(entry);
+    const hash = createHash(hashNameOf(this.#held.manifest.algorithm));
+    for (let left = entry.size; left > 0;) {
+      const chunk = new Uint8Array(Math.min(CHUNK_SIZE, left));
+      const count = file.readSync(chunk);
+      if (count === null) throw this.#tree.damaged(entry, "it shrank while it was read");
+      const part = chunk.subarray(0, count);
+      hash.update(part);
+      left -= count;
+      if (left === 0 && hash.digest("hex") !== entry.hash) {
+        throw this.#tree.damaged(entry, "its hash is not the listed one");
+      }
+      yield part;
+    }
+  }
+
+  #memberOf(entry: Entry): TarMember {
+    const file = entry.kind === "file";
+    return {
+      path: pathOf(entry),
+      kind: entry.kind,
+      size: file ? entry.size : 0,
+      executable: file && entry.executable,
+      mtime: entry.kind === "symlink" ? 0 : entry.mtime ?? 0,
+      linkname: entry.kind === "symlink"
+        ? new TextDecoder().decode(this.#tree.readLink(entry))
+        : "",
+    };
+  }
+}
+
+/** The same bytes in larger parts: thousands of small ones cost more than their content. */
+function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
+  let buffer = new Uint8Array(CHUNK_SIZE);
+  let filled = 0;
+  for (const part of parts) {
+    if (filled + part.length > buffer.length) {
+      yield buffer.subarray(0, filled);
+      buffer = new Uint8Array(CHUNK_SIZE);
+      filled = 0;
+    }
+    buffer.set(part, filled);
+    filled += part.length;
+  }
+  yield buffer.subarray(0, filled);
+}
+
+function compressed(
+  parts: Iterable<Uint8Array>,
+  coding: Coding,
+): Iterator<Uint8Array> | AsyncIterator<Uint8Array> {
+  if (coding === "identity") return parts[Symbol.iterator]();
+  const compressor = coding === "gzip" ? createGzip() : createZstdCompress();
+  // An error of the source destroys the compressor with it, and so reaches whoever iterates.
+  pipeline(Readable.from(parts, { objectMode: false }), compressor, () => {});
+  return compressor[Symbol.asyncIterator]();
 }

@@ -127,9 +127,16 @@ class Answerer {
   #archive(call: Call, held: Held, coding: Coding, extra: Record<string, string>): Response {
     const headers = headersFor(held, "application/x-tar");
     for (const [name, value] of Object.entries(extra)) headers.set(name, value);
-    const size = ArchiveSource.sizeOf(held, coding);
-    if (size !== undefined) headers.set("content-length", String(size));
-    return this.#send(call, held, 200, headers, () => new ArchiveSource(held, coding));
+    let archive: ArchiveSource;
+    try {
+      archive = new ArchiveSource(held, coding);
+    } catch (error) {
+      if (!(error instanceof DamagedImplementation)) throw error;
+      this.#holdings.suspend(held.digest, held.path, error.message);
+      return say(404, "This implementation is not here");
+    }
+    if (archive.size !== undefined) headers.set("content-length", String(archive.size));
+    return this.#send(call, held, 200, headers, () => archive);
   }
 
   /** Sends a body, unless only its headers are wanted or too many are being sent already. */
@@ -140,7 +147,12 @@ class Answerer {
     headers: Headers,
     open: () => Source,
   ): Response {
-    if (call.request.method === "HEAD") return new Response(null, { status, headers });
+    if (call.request.method === "HEAD") {
+      // Without a body, Deno says that the length is 0; with one that it does not know, nothing.
+      const unknown = !headers.has("content-length");
+      const body = unknown ? new ReadableStream({ start: (body) => body.close() }) : null;
+      return new Response(body, { status, headers });
+    }
     const leave = this.#transfers.begin(call.from);
     if (leave === undefined) {
       return say(503, "Too many transfers are under way", {

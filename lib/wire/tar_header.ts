@@ -112,6 +112,8 @@ function readNumber(field: Uint8Array): number {
     const text = /^ *([0-7]*)(?:[ \0].*)?$/s.exec(String.fromCharCode(...field))?.[1];
     number = text === undefined ? NaN : text === "" ? 0 : parseInt(text, 8);
   }
-  if (!Number.isSafeInteger(number)) throw new InvalidArchive("a number of a header is none");
+  if (!Number.isSafeInteger(number)) {
+    throw new InvalidArchive("a number of a header cannot be read");
+  }
   return number;
 }

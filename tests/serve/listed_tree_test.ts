@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { DamagedImplementation } from "../../lib/errors.ts";
+import { type FileEntry, pathOf, type SymlinkEntry } from "../../lib/manifest/manifest.ts";
+import { ListedTree } from "../../lib/serve/listed_tree.ts";
+import { needs } from "../skips.ts";
+import { Scratch } from "../store/sample.ts";
+import { directory, file, type Node, symlink } from "../vectors/trees.ts";
+import { addImplementation, type Implementation } from "./implementations.ts";
+
+const NODES: readonly Node[] = [
+  directory("d"),
+  directory("d/e"),
+  file("d/e/deep", "deep content"),
+  file("top", "top content"),
+  symlink("link", "d/e/deep"),
+];
+
+class Fixture implements Disposable {
+  readonly scratch = new Scratch();
+  /** What nobody may ever read: of the same size as "d/e/deep". */
+  readonly outside = this.scratch.directory("outside");
+
+  constructor() {
+    Deno.writeTextFileSync(`${this.outside}/deep`, "SECRET BYTES");
+  }
+
+  add(nodes: readonly Node[] = NODES): Promise<Implementation> {
+    return addImplementation(this.scratch.directory("store"), nodes);
+  }
+
+  [Symbol.dispose](): void {
+    this.scratch[Symbol.dispose]();
+  }
+}
+
+function open({ digest, path, manifest }: Implementation, name: string): string {
+  const entry = manifest.entries.find((entry) => pathOf(entry) === name);
+  using opened = new ListedTree(digest, path).open(entry as FileEntry);
+  const bytes = new Uint8Array(100);
+  return new TextDecoder().decode(bytes.subarray(0, opened.readSync(bytes) ?? 0));
+}
+
+function readLink({ digest, path, manifest }: Implementation, name: string): string {
+  const entry = manifest.entries.find((entry) => pathOf(entry) === name);
+  return new TextDecoder().decode(new ListedTree(digest, path).readLink(entry as SymlinkEntry));
+}
+
+Deno.test({
+  name: "files and symlinks that are as listed are read",
+  ...needs("posix"),
+  async fn() {
+    using fixture = new Fixture();
+    const implementation = await fixture.add();
+    assert.equal(open(implementation, "d/e/deep"), "deep content");
+    assert.equal(open(implementation, "top"), "top content");
+    assert.equal(readLink(implementation, "link"), "d/e/deep");
+  },
+});
+
+interface Damage {
+  name: string;
+  at: string;
+  do(path: string, outside: string): void;
+  reason: RegExp;
+}
+
+const DAMAGES: Damage[] = [
+  {
+    name: "a symlink to a file of the same size in its place",
+    at: "d/e/deep",
+    do(path, outside) {
+      Deno.removeSync(`${path}/d/e/deep`);
+      Deno.symlinkSync(`${outside}/deep`, `${path}/d/e/deep`);
+    },
+    reason: /should be an ordinary file/,
+  },
+  {
+    name: "a symlink inside the tree in its place",
+    at: "d/e/deep",
+    do(path) {
+      Deno.renameSync(`${path}/d/e/deep`, `${path}/d/e/other`);
+      Deno.symlinkSync("other", `${path}/d/e/deep`);
+    },
+    reason: /should be an ordinary file/,
+  },
+  {
+    name: "a directory above it that is a symlink out of the tree",
+    at: "d/e/deep",
+    do(path, outside) {
+      Deno.removeSync(`${path}/d/e`, { recursive: true });
+      Deno.symlinkSync(outside, `${path}/d/e`);
+    },
+    reason: /"d\/e" should be a directory/,
+  },
+  {
+    name: "a directory further above that is a symlink out of the tree",
+    at: "d/e/deep",
+    do(path, outside) {
+      Deno.renameSync(`${path}/d`, `${outside}/d`);
+      Deno.symlinkSync(`${outside}/d`, `${path}/d`);
+    },
+    reason: /"d" should be a directory/,
+  },
+  {
+    name: "a directory in its place",
+    at: "top",
+    do(path) {
+      Deno.removeSync(`${path}/top`);
+      Deno.mkdirSync(`${path}/top`);
+    },
+    reason: /should be an ordinary file/,
+  },
+  {
+    name: "a shorter file",
+    at: "top",
+    do: (path) => Deno.truncateSync(`${path}/top`, 3),
+    reason: /should have 11 bytes, found 3/,
+  },
+  {
+    name: "a longer file",
+    at: "top",
+    do: (path) => Deno.truncateSync(`${path}/top`, 12),
+    reason: /should have 11 bytes, found 12/,
+  },
+  {
+    name: "nothing in its place",
+    at: "top",
+    do: (path) => Deno.removeSync(`${path}/top`),
+    reason: /[Nn]o such file|os error 2/,
+  },
+];
+
+for (const { name, at, do: damage, reason } of DAMAGES) {
+  Deno.test({
+    name: `refuses to open a file that has ${name}`,
+    ...needs("posix"),
+    async fn() {
+      using fixture = new Fixture();
+      const implementation = await fixture.add();
+      damage(implementation.path, fixture.outside);
+      assert.throws(() => open(implementation, at), (error) => {
+        assert.ok(error instanceof DamagedImplementation);
+        assert.equal(error.digest, implementation.digest);
+        assert.equal(error.path, at);
+        assert.match(error.message, reason);
+        return true;
+      });
+    },
+  });
+}
+
+Deno.test({
+  name: "refuses a pipe in a file's place without waiting for its other end",
+  ...needs("posix"),
+  async fn() {
+    using fixture = new Fixture();
+    const implementation = await fixture.add([...NODES, file("d/x", "x")]);
+    Deno.removeSync(`${implementation.path}/d/x`);
+    new Deno.Command("mkfifo", { args: [`${implementation.path}/d/x`] }).outputSync();
+    assert.throws(() => open(implementation, "d/x"), DamagedImplementation);
+  },
+});
+
+Deno.test({
+  name: "refuses a symlink that is another kind, of another size, or behind a symlink",
+  ...needs("posix"),
+  async fn() {
+    using fixture = new Fixture();
+    const nodes = [directory("d"), symlink("d/link", "target")];
+    const implementation = await fixture.add(nodes);
+    const link = `${implementation.path}/d/link`;
+    assert.equal(readLink(implementation, "d/link"), "target");
+    Deno.removeSync(link);
+    assert.throws(() => readLink(implementation, "d/link"), DamagedImplementation);
+    Deno.writeTextFileSync(link, "target");
+    assert.throws(() => readLink(implementation, "d/link"), DamagedImplementation);
+    Deno.removeSync(link);
+    Deno.symlinkSync("tar\u00e9", link);
+    assert.throws(() => readLink(implementation, "d/link"), /should have 6 bytes, found 5/);
+    Deno.removeSync(link);
+    Deno.removeSync(`${implementation.path}/d`);
+    Deno.symlinkSync("target", `${fixture.outside}/link`);
+    Deno.symlinkSync(fixture.outside, `${implementation.path}/d`);
+    assert.throws(() => readLink(implementation, "d/link"), /"d" should be a directory/);
+  },
+});

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Digest } from "../../lib/manifest/digest.ts";
+import { MAX_DATAGRAM_SIZE } from "../../lib/wire/limits.ts";
+import { decodeQuery, encodeQuery } from "../../lib/wire/query.ts";
+import { encodeReply } from "../../lib/wire/reply.ts";
+import { bytes, datagram, digest, nonce, text } from "./arbitraries.ts";
+
+const SHA1NEW = "sha1new=84e37424bbb87a077e25cec87d3c668f12726817" as Digest;
+const SHA256NEW = "sha256new_3TFGCZWVXWFMWJRSCEDRIOTDCXXYDGW4XPMOXLVBQJBEX3LBAFKA" as Digest;
+const NONCE = "0123456789abcdef";
+
+const query = fc.record({
+  digests: fc.uniqueArray(digest, { minLength: 1, maxLength: 80 }),
+  nonce: fc.option(nonce, { nil: undefined }),
+});
+
+Deno.test("a query is a line for each digest, and the nonce last", () => {
+  const [only, ...more] = encodeQuery({ digests: [SHA256NEW, SHA1NEW], nonce: NONCE });
+  assert.equal(text(only!), `0share\n${SHA256NEW}\n${SHA1NEW}\nnonce ${NONCE}\n`);
+  assert.equal(more.length, 0);
+});
+
+Deno.test("reads the query of 2008's program, which has neither nonce nor last newline", () => {
+  const found = decodeQuery(bytes(`0share\n${SHA1NEW}`));
+  assert.deepEqual(found, { digests: [SHA1NEW], nonce: undefined });
+});
+
+Deno.test("what is asked is what is heard, whatever the number of datagrams", () => {
+  fc.assert(fc.property(query, ({ digests, nonce }) => {
+    const heard = encodeQuery({ digests, nonce }).map((datagram) => decodeQuery(datagram)!);
+    assert.deepEqual(heard.flatMap((query) => query.digests), digests);
+    assert.ok(heard.every((query) => query.nonce === nonce));
+  }));
+});
+
+Deno.test("a query and every reply to it fit in a datagram, and the reply is hardly larger", () => {
+  fc.assert(fc.property(query, ({ digests, nonce }) => {
+    for (const datagram of encodeQuery({ digests, nonce })) {
+      const asked = decodeQuery(datagram)!;
+      const offers = asked.digests.map((digest) => ({ digest, state: "partial" as const }));
+      const reply = encodeReply({ port: 65535, offers, nonce: asked.nonce });
+      assert.ok(datagram.length <= MAX_DATAGRAM_SIZE && reply.length <= MAX_DATAGRAM_SIZE);
+      assert.ok(reply.length - datagram.length <= 17 + 8 * offers.length);
+      for (const digest of asked.digests) assert.ok(text(reply).includes(` ${digest}\n`));
+    }
+  }));
+});
+
+Deno.test("uses no more datagrams than are needed", () => {
+  const digests = Array.from(
+    { length: 40 },
+    (_, index) => `sha1=${String(index).padStart(40, "0")}` as Digest,
+  );
+  assert.deepEqual(encodeQuery({ digests }).map((each) => decodeQuery(each)!.digests.length), [
+    25,
+    15,
+  ]);
+});
+
+Deno.test("asks for a digest once", () => {
+  const [only] = encodeQuery({ digests: [SHA1NEW, SHA1NEW] });
+  assert.equal(text(only!), `0share\n${SHA1NEW}\n`);
+  assert.deepEqual(decodeQuery(bytes(`0share\n${SHA1NEW}\n${SHA1NEW}\n`))?.digests, [SHA1NEW]);
+});
+
+Deno.test("sends nothing for no digest", () => {
+  assert.deepEqual(encodeQuery({ digests: [], nonce: NONCE }), []);
+});
+
+Deno.test("refuses to send a nonce that is none", () => {
+  for (const nonce of ["", "0123", NONCE.toUpperCase(), `${NONCE}\n${SHA1NEW}`]) {
+    assert.throws(() => encodeQuery({ digests: [SHA1NEW], nonce }), TypeError);
+  }
+});
+
+Deno.test("passes over lines that it does not know, and digests that are none", () => {
+  const lines = ["0share", "future thing", `${SHA1NEW}0`, SHA1NEW.toUpperCase(), SHA256NEW, "\0"];
+  assert.deepEqual(decodeQuery(bytes(lines.join("\n"))), {
+    digests: [SHA256NEW],
+    nonce: undefined,
+  });
+});
+
+Deno.test("of several nonces the last counts, wherever it stands", () => {
+  const other = "fedcba9876543210";
+  const found = decodeQuery(bytes(`0share\nnonce ${other}\nnonce ${NONCE}\n${SHA1NEW}\n`));
+  assert.equal(found?.nonce, NONCE);
+});
+
+Deno.test("what is no query is undefined", () => {
+  const not = [
+    "",
+    "\n",
+    "0share",
+    "0share\n",
+    `0share \n${SHA1NEW}`,
+    `0share\r\n${SHA1NEW}`,
+    `0SHARE\n${SHA1NEW}`,
+    `\uFEFF0share\n${SHA1NEW}`,
+    `0share-reply\n${SHA1NEW}`,
+    `0share\nsha1new=../../etc\n`,
+    `0share\n${SHA1NEW}\n${"x".repeat(MAX_DATAGRAM_SIZE)}`,
+  ];
+  for (const datagram of not) assert.equal(decodeQuery(bytes(datagram)), undefined, datagram);
+});
+
+Deno.test("reads whatever bytes without throwing, and finds in them only what it could send", () => {
+  const anything = fc.oneof(fc.uint8Array({ maxLength: 2000 }), datagram("0share"));
+  fc.assert(fc.property(anything, (datagram) => {
+    const found = decodeQuery(datagram);
+    if (found === undefined) return;
+    const again = encodeQuery(found).map((each) => decodeQuery(each)!);
+    assert.deepEqual(again.flatMap((each) => each.digests), found.digests);
+    assert.equal(again[0]!.nonce, found.nonce);
+  }));
+});
+
+Deno.test("no change of a single byte makes a query for another digest of the same length", () => {
+  const [datagram] = encodeQuery({ digests: [SHA256NEW], nonce: NONCE });
+  fc.assert(
+    fc.property(fc.nat(datagram!.length - 1), fc.integer({ min: 1, max: 255 }), (at, by) => {
+      const changed = datagram!.slice();
+      changed[at] = (changed[at]! + by) % 256;
+      const found = decodeQuery(changed);
+      if (found === undefined) return;
+      assert.equal(text(changed).includes(`\n${found.digests[0]}\n`), true);
+    }),
+  );
+});

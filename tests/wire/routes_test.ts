@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type Digest, parseDigestList } from "../../lib/manifest/digest.ts";
+import { MAX_PATH_LENGTH } from "../../lib/wire/limits.ts";
+import { formatRoute, parseRoute, requestPath, type Route } from "../../lib/wire/routes.ts";
+import { digest } from "./arbitraries.ts";
+
+const SHA1NEW = "sha1new=84e37424bbb87a077e25cec87d3c668f12726817" as Digest;
+const SHA256NEW = "sha256new_3TFGCZWVXWFMWJRSCEDRIOTDCXXYDGW4XPMOXLVBQJBEX3LBAFKA" as Digest;
+
+/** One digest for each of some algorithms, preferred first, as one tree may have. */
+const digests = fc.uniqueArray(digest, {
+  minLength: 1,
+  maxLength: 4,
+  selector: (digest) => digest.replace(/[=_].*/, ""),
+}).map((digests) => parseDigestList(digests.join(",")));
+
+const route: fc.Arbitrary<Route> = fc.oneof(
+  fc.record({
+    kind: fc.constantFrom("tree" as const, "manifest" as const, "content" as const),
+    digest,
+  }),
+  fc.record({
+    kind: fc.constant("archive" as const),
+    digests,
+    format: fc.constantFrom("tar" as const, "tar.gz" as const, "tar.zst" as const),
+  }),
+);
+
+Deno.test("every route reads as what it was written for", () => {
+  fc.assert(fc.property(route, (route) => {
+    assert.deepEqual(parseRoute(formatRoute(route)), route);
+  }));
+});
+
+Deno.test("the routes are those of the protocol", () => {
+  const routes: [string, Route][] = [
+    [`/implementation/${SHA1NEW}`, { kind: "tree", digest: SHA1NEW }],
+    [`/implementation/${SHA1NEW}/manifest`, { kind: "manifest", digest: SHA1NEW }],
+    [`/implementation/${SHA256NEW}/content`, { kind: "content", digest: SHA256NEW }],
+    [`/${SHA256NEW}.tar`, { kind: "archive", digests: [SHA256NEW], format: "tar" }],
+    [
+      `/${SHA256NEW},${SHA1NEW}.tar.gz`,
+      { kind: "archive", digests: [SHA256NEW, SHA1NEW], format: "tar.gz" },
+    ],
+    [`/${SHA1NEW}.tar.zst`, { kind: "archive", digests: [SHA1NEW], format: "tar.zst" }],
+  ];
+  for (const [path, route] of routes) {
+    assert.deepEqual(parseRoute(path), route);
+    assert.equal(formatRoute(route), path);
+  }
+});
+
+Deno.test("what need not be encoded may be, once", () => {
+  const encoded = (text: string) =>
+    [...text].map((char) => `%${char.charCodeAt(0).toString(16)}`).join("");
+  const safe = SHA1NEW.replace("sha", encoded("sha")).replace("=", "%3D");
+  assert.deepEqual(parseRoute(`/${encoded("implementation")}/${safe}/%6danifest`), {
+    kind: "manifest",
+    digest: SHA1NEW,
+  });
+  assert.deepEqual(parseRoute(`/${SHA256NEW}%2C${SHA1NEW.replace("=", "%3d")}.tar.gz`), {
+    kind: "archive",
+    digests: [SHA256NEW, SHA1NEW],
+    format: "tar.gz",
+  });
+});
+
+Deno.test("a path that tricks is bad, not unknown", () => {
+  const tricks = [
+    "/implementation/..",
+    "/../etc/passwd",
+    "/./x",
+    `/implementation/%2e%2e/${SHA1NEW}`,
+    `/implementation/%2E%2E`,
+    `/implementation/.%2e`,
+    `/implementation/${SHA1NEW}%2fmanifest`,
+    `/implementation%2F${SHA1NEW}`,
+    `/implementation/${SHA1NEW}%00`,
+    `/implementation/${SHA1NEW}\0`,
+    `/implementation/..\\..`,
+    `/implementation/%5c`,
+    `/implementation/${SHA1NEW.replace("=", "%253d")}`,
+    "/%25",
+    "/%",
+    "/%zz",
+    "/%e2%82",
+    "/%ff",
+    "/%c0%ae",
+    "/%ed%a0%80",
+    `/${"a".repeat(MAX_PATH_LENGTH)}`,
+  ];
+  for (const path of tricks) assert.equal(parseRoute(path)?.kind, "bad", path);
+});
+
+Deno.test("a digest that is none is bad", () => {
+  const none = [
+    "sha1=",
+    "md5=84e37424bbb87a077e25cec87d3c668f12726817",
+    SHA1NEW.slice(0, -1),
+    `${SHA1NEW}0`,
+    SHA1NEW.toUpperCase(),
+    SHA256NEW.toLowerCase(),
+    ` ${SHA1NEW}`,
+    `${SHA1NEW},${SHA256NEW},`,
+    "",
+  ];
+  for (const name of none) {
+    assert.equal(parseRoute(`/implementation/${name}`)?.kind, "bad", name);
+    assert.equal(parseRoute(`/implementation/${name}/content`)?.kind, "bad", name);
+    assert.equal(parseRoute(`/${name}.tar.gz`)?.kind, "bad", name);
+  }
+});
+
+Deno.test("two trees in one archive are bad", () => {
+  const other = SHA1NEW.replace("84", "85");
+  assert.equal(parseRoute(`/${SHA1NEW},${other}.tar`)?.kind, "bad");
+});
+
+Deno.test("every other path is unknown", () => {
+  const unknown = [
+    "",
+    "/",
+    "*",
+    "//",
+    "/favicon.ico",
+    "/implementation",
+    `/${SHA1NEW}`,
+    `/${SHA1NEW}.zip`,
+    `/${SHA1NEW}.tar.xz`,
+    `/Implementation/${SHA1NEW}`,
+    `/implementation/${SHA1NEW}/`,
+    `/implementation/${SHA1NEW}/Manifest`,
+    `/implementation/${SHA1NEW}/manifest/`,
+    `//implementation/${SHA1NEW}`,
+    `implementation/${SHA1NEW}`,
+    `/x/${SHA1NEW}.tar`,
+  ];
+  for (const path of unknown) assert.equal(parseRoute(path), undefined, path);
+});
+
+Deno.test("reads whatever path without throwing, and what it finds has one plain spelling", () => {
+  const part = fc.oneof(
+    digest,
+    fc.constantFrom("/", "implementation", "manifest", "content", ".tar", ".gz", ",", "%", "%2e"),
+    fc.constantFrom("%3D", "%2C", "%00", "..", ".", "\\", "\0"),
+    fc.string({ unit: "binary" }),
+  );
+  const path = fc.array(part, { maxLength: 8 }).map((parts) => `/${parts.join("")}`);
+  fc.assert(fc.property(path, (path) => {
+    const route = parseRoute(path);
+    if (route === undefined || route.kind === "bad") return;
+    const plain = formatRoute(route);
+    assert.match(plain, /^\/(?:[A-Za-z0-9_=,.]+|implementation\/[A-Za-z0-9_=]+(?:\/[a-z]+)?)$/);
+    assert.deepEqual(parseRoute(plain), route);
+  }));
+});
+
+Deno.test("a bad route has no path", () => {
+  assert.throws(() => formatRoute({ kind: "bad", reason: "x" }), TypeError);
+});
+
+Deno.test("the path of a request is not resolved before it is read", async () => {
+  const paths: string[] = [];
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => {
+      paths.push(requestPath(request.url));
+      return new Response();
+    },
+  );
+  const sent = ["/a/../b", "/implementation/%2e%2e/x?q=/y", "/a//b", "/\\..", "/%00", "/?q", "/"];
+  for (const path of sent) {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port: server.addr.port });
+    const request = `GET ${path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`;
+    await connection.write(new TextEncoder().encode(request));
+    await connection.read(new Uint8Array(1024));
+  }
+  assert.deepEqual(paths, sent.map((path) => path.replace(/\?.*/, "")));
+});
