@@ -50,7 +50,8 @@ export class Download implements Disposable {
   }
 
   /**
-   * Gets what is missing, by manifest and content stream, and finishes the tree.
+   * Gets what is missing, by manifest and content stream, and finishes the tree. A tree that its
+   * manifest does not determine is got as an archive.
    *
    * @returns undefined if the peer knows only archives, or does not have it at all
    */
@@ -63,8 +64,8 @@ export class Download implements Disposable {
       if (Deno.build.os === "windows") requireWindowsNames(this.#digest, this.#manifest);
       this.#staging.saveManifest(bytes);
     }
-    // Where a file belongs is not in such a manifest: only an archive says it.
-    if (this.#manifest.ambiguous) return undefined;
+    // Where a file belongs is not in such a manifest: only an archive says it, and no peer is better.
+    if (this.#manifest.ambiguous) return await this.fromArchive(peer);
     this.#assembly ??= this.#assemble(this.#manifest);
     const assembly = this.#assembly;
     const total = assembly.stream.size;

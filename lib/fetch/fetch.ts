@@ -113,7 +113,10 @@ class Fetching implements Disposable {
     const { digest } = offer;
     const { target, staging, download } = await this.#placeFor(digest);
     // Another process was fetching it, and has finished while we waited for it.
-    if (staging.stored !== undefined) return staging.stored;
+    if (staging.stored !== undefined) {
+      report({ kind: "cached", digest: staging.stored.digest, path: staging.stored.path });
+      return staging.stored;
+    }
     using peer = new Peer(offer.peer);
     try {
       report({ kind: "connecting", peer: peer.name, digest });

@@ -5,8 +5,15 @@ import { storeError } from "../store/errors.ts";
 
 const READ_SIZE = 1024 * 1024;
 
-/** The bits that the process takes from the mode of what it creates; they are given back by chmod. */
-const UMASK = Deno.build.os === "windows" ? 0 : Deno.umask();
+let umask: number | undefined;
+
+/**
+ * The bits that the process takes from the mode of what it creates; they are given back by chmod.
+ * Asked for only when something is created: whoever serves may load this, but not know it.
+ */
+function processUmask(): number {
+  return umask ??= Deno.build.os === "windows" ? 0 : Deno.umask();
+}
 
 /**
  * Creates a file of an implementation with its content, mode and modification time.
@@ -25,7 +32,7 @@ export function createFile(path: string, entry: FileEntry, bytes: Uint8Array): v
     } finally {
       file.close();
     }
-    if ((mode & UMASK) !== 0) Deno.chmodSync(path, mode);
+    if ((mode & processUmask()) !== 0) Deno.chmodSync(path, mode);
   } catch (cause) {
     throw storeError("write", path, cause);
   }

@@ -29,7 +29,7 @@ export class RangeSet {
       }
     }
     this.#ranges = [...before, { start, end }, ...after];
-    this.#size = this.#ranges.reduce((sum, range) => sum + range.end - range.start, 0);
+    this.#size = this.#ranges.reduce((sum, range) => sum + (range.end - range.start), 0);
   }
 
   /** The parts of a range that are not in the set, in ascending order. */

@@ -68,13 +68,19 @@ export class AskSockets implements Disposable {
   }
 }
 
-/** From which address to ask whom. */
+/** On Linux, where several processes may listen, a broadcast finds all of them; elsewhere there is none. */
+const THIS_MACHINE = Deno.build.os === "linux" ? "127.255.255.255" : "127.0.0.1";
+
+/** From which address to ask whom. Who may not list the interfaces lets the system choose one. */
 export function waysOf(
   interfaces: readonly NetworkInterface[],
 ): { address: string; targets: string[]; scope: string }[] {
+  if (interfaces.length === 0) {
+    return [{ address: "0.0.0.0", targets: ["255.255.255.255", THIS_MACHINE], scope: "" }];
+  }
   return interfaces.flatMap(({ family, address, index, broadcast, loopback }) => {
     if (family === "IPv4") {
-      if (loopback) return [{ address, targets: ["127.255.255.255"], scope: "" }];
+      if (loopback) return [{ address, targets: [THIS_MACHINE], scope: "" }];
       const targets = broadcast === undefined ? [] : [broadcast, "255.255.255.255"];
       return targets.length > 0 ? [{ address, targets, scope: "" }] : [];
     }

@@ -2,6 +2,12 @@ import { type Endpoint, Inbox, type Message, unmapped } from "./inbox.ts";
 import { isLinkLocal, type NetworkInterface } from "./interfaces.ts";
 import { GROUP } from "./multicast.ts";
 
+/**
+ * Who may not list the interfaces finds them by trying: only of those that are there can the group be
+ * joined. Most machines have fewer.
+ */
+const GUESSED_SCOPES: readonly number[] = Array.from({ length: 64 }, (_, index) => index + 1);
+
 interface Socket {
   readonly conn: Deno.DatagramConn;
   readonly hostname: string;
@@ -50,27 +56,29 @@ export class QuerySocket implements Disposable {
     this.#scopes = [...new Set(interfaces.map(({ index }) => index))].filter((index) => index > 0);
     const six = this.#sockets.find(({ hostname }) => hostname === "::");
     if (six === undefined) return;
-    for (const index of this.#joined) if (!this.#scopes.includes(index)) this.#joined.delete(index);
-    // Who may not list the interfaces lets the system choose one.
-    for (const index of this.#scopes.length > 0 ? this.#scopes : [0]) {
+    const wanted = this.#scopes.length > 0 ? this.#scopes : GUESSED_SCOPES;
+    for (const index of this.#joined) if (!wanted.includes(index)) this.#joined.delete(index);
+    for (const index of wanted) {
       if (this.#joined.has(index)) continue;
       this.#joined.add(index);
-      // An interface without multicast is asked over IPv4, or not at all.
-      six.conn.joinMulticastV6(GROUP, index).catch(() => {});
+      // An interface without multicast, or not ready for it: the next update tries again.
+      six.conn.joinMulticastV6(GROUP, index).catch(() => this.#joined.delete(index));
     }
   }
 
-  /** Answers. Returns what went wrong, if anything did. */
+  /** Answers. Returns what went wrong if it could not be sent at all. */
   async send(bytes: Uint8Array, to: Endpoint): Promise<Error | undefined> {
-    const failures: Error[] = [];
+    let failure = new Error("no interface is known that it could be sent on");
+    let sent = false;
     for (const hostname of this.#waysTo(to.address)) {
       try {
         await this.#send(bytes, hostname, to.port);
+        sent = true;
       } catch (cause) {
-        failures.push(cause instanceof Error ? cause : new Error(String(cause)));
+        failure = cause instanceof Error ? cause : new Error(String(cause));
       }
     }
-    return failures[0];
+    return sent ? undefined : failure;
   }
 
   [Symbol.dispose](): void {
@@ -79,12 +87,13 @@ export class QuerySocket implements Disposable {
   }
 
   /**
-   * The system does not say on which link a link-local address was heard: then the answer is sent on each
-   * link, and arrives where there is such a neighbour. It names nobody who did not ask.
+   * The system does not say on which link a link-local address was heard: then the answer is sent on
+   * each link, and arrives where there is such a neighbour. It names nobody who did not ask.
    */
   #waysTo(address: string): string[] {
     if (!isLinkLocal(address) || address.includes("%")) return [address];
-    return this.#scopes.map((scope) => `${address}%${scope}`);
+    const scopes = this.#scopes.length > 0 ? this.#scopes : [...this.#joined];
+    return scopes.map((scope) => `${address}%${scope}`);
   }
 
   async #send(bytes: Uint8Array, hostname: string, port: number): Promise<void> {

@@ -13,6 +13,12 @@ export interface Message {
 /** Datagrams that wait for their reader. A reader that is too slow loses some, as UDP itself does. */
 const MAX_WAITING = 1024;
 
+/**
+ * Failures in a row after which a socket is given up. One alone says nothing: Windows reports to the
+ * receiver that a datagram sent earlier did not arrive, and memory may be short for a moment.
+ */
+const MAX_FAILURES = 100;
+
 /** Gathers what several sockets receive, for one reader. */
 export class Inbox {
   readonly #messages: Message[] = [];
@@ -21,17 +27,18 @@ export class Inbox {
 
   /** Takes what this socket receives until it is closed. `name` gives the sender's full address. */
   async drain(socket: Deno.DatagramConn, name: (address: string) => string): Promise<void> {
+    const buffer = new Uint8Array(65536);
+    let failures = 0;
     while (!this.#closed) {
       try {
-        const [bytes, from] = await socket.receive(new Uint8Array(65536));
+        const [bytes, from] = await socket.receive(buffer);
+        failures = 0;
         const { hostname, port } = from as Deno.NetAddr;
         if (this.#messages.length >= MAX_WAITING) continue;
         this.#messages.push({ bytes: bytes.slice(), from: { address: name(hostname), port } });
         this.#wake();
       } catch (error) {
-        // Windows reports here that an earlier datagram did not arrive; that ends nothing.
-        if (error instanceof Deno.errors.ConnectionReset) continue;
-        return;
+        if (error instanceof Deno.errors.BadResource || ++failures > MAX_FAILURES) return;
       }
     }
   }

@@ -1,8 +1,9 @@
-import { NetworkFailed, ShareError } from "../errors.ts";
+import { NetworkFailed, ShareError, UsageError } from "../errors.ts";
 import type { ReportServe } from "../serve/events.ts";
 import { type Server, type ServerOptions, startServer } from "../serve/server.ts";
 import { forbiddenPowers, giveUpPowers } from "./confinement.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
+import { pathsOfStore } from "./store_paths.ts";
 
 /**
  * Starts a server that can read the stores, use the network, and do nothing else.
@@ -20,7 +21,7 @@ export async function serveConfined(options: ServerOptions, report: ReportServe)
     name: "serve",
     deno: {
       permissions: {
-        read: [...options.stores],
+        read: options.stores.flatMap(pathsOfStore),
         net: true,
         write: false,
         run: false,
@@ -73,10 +74,10 @@ export async function serveConfined(options: ServerOptions, report: ReportServe)
   };
 }
 
+/** Classes that mean another exit code than ShareError, by the name that the worker sends. */
+const CLASSES = new Map([NetworkFailed, UsageError].map((type) => [type.name, type]));
+
 /** The error that the worker reported, as one of ours again: classes do not cross threads. */
-function revive(failure: FromWorker & { kind: "failed" }): ShareError {
-  const hint = { hint: failure.hint };
-  return failure.name === NetworkFailed.name
-    ? new NetworkFailed(failure.message, hint)
-    : new ShareError(failure.message, hint);
+function revive({ name, message, hint }: FromWorker & { kind: "failed" }): ShareError {
+  return new (CLASSES.get(name) ?? ShareError)(message, { hint });
 }

@@ -34,12 +34,29 @@ export class Answering implements Disposable {
     return await this.handler(request, { remoteAddr, completed: Promise.resolve() });
   }
 
+  listen(): Deno.HttpServer<Deno.NetAddr> {
+    return Deno.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      onListen: () => {},
+      // Some runtimes tell of a broken-off body here, and say it on the terminal otherwise.
+      onError: () => new Response(null, { status: 500 }),
+      handler: this.handler,
+    });
+  }
+
+  /** Waits for the first event of this kind. */
+  async reported(kind: ServeEvent["kind"]): Promise<ServeEvent> {
+    for (;;) {
+      const event = this.events.find((event) => event.kind === kind);
+      if (event !== undefined) return event;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
   /** Sends this over a connection and gives all that comes back, byte for byte as text. */
   async exchange(request: string): Promise<string> {
-    await using server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-      this.handler,
-    );
+    await using server = this.listen();
     using connection = await Deno.connect({ hostname: "127.0.0.1", port: server.addr.port });
     await connection.write(new TextEncoder().encode(request));
     const parts: Uint8Array[] = [];

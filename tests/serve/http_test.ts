@@ -200,8 +200,7 @@ Deno.test("a changed file breaks the answer off, is reported once, and is then o
   const second = await answering.add(NODES, 1);
   Deno.writeTextFileSync(`${first.path}/d/b`, noise(3, 400));
   const path = `/implementation/${first.digest}/content`;
-  const answers = [await answering.ask(path), await answering.ask(path)];
-  for (const answer of answers) await assert.rejects(answer.text(), /hash should be/);
+  await assert.rejects((await answering.ask(path)).text(), /hash should be/);
   const damaged = answering.events.filter(({ kind }) => kind === "damaged");
   assert.equal(damaged.length, 1);
   // The other store's copy serves from now on.

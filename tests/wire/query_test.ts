@@ -13,7 +13,7 @@ const NONCE = "0123456789abcdef";
 const query = fc.record({
   digests: fc.uniqueArray(digest, { minLength: 1, maxLength: 80 }),
   nonce: fc.option(nonce, { nil: undefined }),
-});
+}, { noNullPrototype: true });
 
 Deno.test("a query is a line for each digest, and the nonce last", () => {
   const [only, ...more] = encodeQuery({ digests: [SHA256NEW, SHA1NEW], nonce: NONCE });
@@ -116,7 +116,7 @@ Deno.test("reads whatever bytes without throwing, and finds in them only what it
   }));
 });
 
-Deno.test("no change of a single byte makes a query for another digest of the same length", () => {
+Deno.test("a query with one byte changed asks for nothing that it does not spell out", () => {
   const [datagram] = encodeQuery({ digests: [SHA256NEW], nonce: NONCE });
   fc.assert(
     fc.property(fc.nat(datagram!.length - 1), fc.integer({ min: 1, max: 255 }), (at, by) => {
@@ -124,7 +124,11 @@ Deno.test("no change of a single byte makes a query for another digest of the sa
       changed[at] = (changed[at]! + by) % 256;
       const found = decodeQuery(changed);
       if (found === undefined) return;
-      assert.equal(text(changed).includes(`\n${found.digests[0]}\n`), true);
+      const lines = new TextDecoder("latin1").decode(changed).split("\n");
+      assert.deepEqual([lines[0], found.digests], [
+        "0share",
+        lines.filter((line) => line.startsWith("sha")),
+      ]);
     }),
   );
 });

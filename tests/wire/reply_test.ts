@@ -12,11 +12,13 @@ const NONCE = "0123456789abcdef";
 const reply = fc.record({
   port: fc.integer({ min: 1, max: 65535 }),
   offers: fc.uniqueArray(
-    fc.record({ digest, state: fc.constantFrom<OfferState>("have", "partial", "pending") }),
+    fc.record({ digest, state: fc.constantFrom<OfferState>("have", "partial", "pending") }, {
+      noNullPrototype: true,
+    }),
     { minLength: 1, maxLength: 16, selector: (offer) => offer.digest },
   ),
   nonce: fc.option(nonce, { nil: undefined }),
-});
+}, { noNullPrototype: true });
 
 Deno.test("a reply is the port, a line for each offer, and the nonce last", () => {
   const offers = [

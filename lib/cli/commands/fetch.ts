@@ -121,6 +121,7 @@ async function fetchAll(
         signal,
       });
   let worst: ExitCode = EXIT.done;
+  let interrupted: Interrupted | undefined;
   const queue = wanted.values();
   const work = async () => {
     for (const digests of queue) {
@@ -133,14 +134,19 @@ async function fetchAll(
           report,
           signal,
         });
-        output.result(path);
+        if (!output.json) output.result(path);
       } catch (error) {
-        worst = tellError(output, error);
-        if (error instanceof Interrupted) return;
+        if (error instanceof Interrupted) {
+          interrupted = error;
+          return;
+        }
+        worst = Math.max(worst, tellError(output, error)) as ExitCode;
       }
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
+  // Told once, however many were under way.
+  if (interrupted !== undefined) throw interrupted;
   return worst;
 }
 

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { ShareError, UsageError } from "../../errors.ts";
 import { networkInterfaces } from "../../net/interfaces.ts";
 import { serveConfined } from "../../sandbox/serve.ts";
+import { isReadable, pathsOfStore } from "../../sandbox/store_paths.ts";
 import type { Server } from "../../serve/server.ts";
 import { storeLocations } from "../../store/locations.ts";
 import { PORT } from "../../wire/limits.ts";
@@ -82,16 +83,20 @@ async function untilInterrupted(server: Server): Promise<void> {
 
 /** The stores that this process may read; Deno would ask the person about the others, again and again. */
 function readable(stores: readonly string[], output: Output): string[] {
-  const permitted = stores.filter((path) =>
-    Deno.permissions.querySync({ name: "read", path }).state === "granted"
-  );
-  for (const store of stores) {
-    if (!permitted.includes(store)) output.warning(`Not permitted to read store "${store}"`);
-  }
+  const permitted = stores.filter((store) => {
+    const missing = pathsOfStore(store).find((path) => !isReadable(path));
+    if (missing !== undefined) output.warning(notPermitted(store, missing));
+    return missing === undefined;
+  });
   if (permitted.length > 0) return permitted;
   throw new ShareError("Cannot serve: this process is not permitted to read any store", {
     hint: "run it as: deno run --allow-net --allow-read=STORE main.ts serve --allow-read STORE",
   });
+}
+
+function notPermitted(store: string, missing: string): string {
+  const reason = missing === store ? "" : `: it is really "${missing}", which may not be read`;
+  return `Not permitted to read store "${store}"${reason}`;
 }
 
 /** What requests may call this machine; nothing if that may not be known. */

@@ -1,0 +1,62 @@
+import type { Digest } from "../manifest/digest.ts";
+import { storeError } from "./errors.ts";
+import { pathIn } from "./lookup.ts";
+import { STAGING_PREFIX } from "./staging.ts";
+
+/** Not here; all of its bytes are on the disk; and verified, so that it may be given to others. */
+export type PieceState = 0 | 1 | 2;
+
+const NAME = "pieces";
+
+/**
+ * How far a download is, for whoever continues it and for a server on this machine: a file in staging
+ * with one byte a piece, changed in place. What it says of a piece becomes true before it says so.
+ */
+export class PieceFile implements Disposable {
+  readonly #file: Deno.FsFile;
+  readonly #path: string;
+
+  /**
+   * Begins the file anew with these states.
+   *
+   * @param states one `PieceState` a piece
+   * @throws StoreFailed
+   */
+  constructor(store: string, digest: Digest, states: Uint8Array) {
+    this.#path = pathOf(store, digest);
+    try {
+      this.#file = Deno.openSync(this.#path, { write: true, create: true, truncate: true });
+      this.#file.writeSync(states);
+    } catch (cause) {
+      throw storeError("write", this.#path, cause);
+    }
+  }
+
+  /** @throws StoreFailed */
+  set(piece: number, state: PieceState): void {
+    try {
+      this.#file.seekSync(piece, Deno.SeekMode.Start);
+      this.#file.writeSync(Uint8Array.of(state));
+    } catch (cause) {
+      throw storeError("write", this.#path, cause);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+/** What a download, running or interrupted, has of its pieces; undefined if there is none. */
+export function readPieceStates(store: string, digest: Digest): Uint8Array | undefined {
+  try {
+    const path = pathOf(store, digest);
+    return Deno.lstatSync(path).isFile ? Deno.readFileSync(path) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function pathOf(store: string, digest: Digest): string {
+  return `${pathIn(store, STAGING_PREFIX + digest)}/${NAME}`;
+}

@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import fc from "fast-check";
+import { StoreFailed } from "../../lib/errors.ts";
+import { Assembly } from "../../lib/fetch/assembly.ts";
+import { needs } from "../skips.ts";
+import { noise, TREES } from "../serve/implementations.ts";
+import { Scratch } from "../store/sample.ts";
+import { directory, file, symlink } from "../vectors/trees.ts";
+import { complete, FetchedTree } from "./trees.ts";
+
+const HONEST = ["honest 1", "honest 2"];
+const LYING = ["lying 1", "lying 2"];
+
+/** Writes of a part of the stream each, in fractions of its size. */
+const WRITES = fc.array(
+  fc.record({
+    at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    size: fc.oneof(
+      fc.double({ min: 0, max: 0.2, noNaN: true }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+    ),
+    from: fc.constantFrom(...HONEST, ...LYING),
+  }),
+  { maxLength: 30 },
+);
+
+Deno.test({
+  name:
+    "bytes in any order, from honest and lying peers, end in the right tree, and liars are found",
+  ...needs("posix"),
+  async fn() {
+    await fc.assert(
+      fc.asyncProperty(TREES, WRITES, async (nodes, writes) => {
+        using tree = await FetchedTree.of(nodes);
+        const { stream } = tree;
+        const assembly = tree.assembly();
+        const { size } = assembly.stream;
+        assert.equal(size, stream.length);
+        for (const write of writes) {
+          if (size === 0) break;
+          const start = Math.floor(write.at * size);
+          const end = Math.min(size, start + Math.ceil(write.size * size));
+          const lies = LYING.includes(write.from);
+          const bytes = stream.slice(start, end).map((byte) => lies ? byte ^ 0xff : byte);
+          assembly.write(start, bytes, write.from);
+          for (const liar of assembly.liars.keys()) assert.ok(LYING.includes(liar), liar);
+          const missing = assembly.missing();
+          const lacking = missing.reduce((sum, range) => sum + range.end - range.start, 0);
+          assert.equal(lacking, size - assembly.received);
+          assert.ok(!assembly.complete || missing.length === 0);
+        }
+        complete(assembly, stream);
+        for (const liar of assembly.liars.keys()) assert.ok(LYING.includes(liar), liar);
+        assembly.finish();
+        assembly.close();
+        await tree.check();
+      }),
+      { numRuns: 60 },
+    );
+  },
+});
+
+Deno.test({
+  name: "a stream in order, cut anywhere, ends in the right tree",
+  ...needs("posix"),
+  async fn() {
+    const sizes = fc.array(fc.constantFrom(1, 13, 1000, 65_536, 262_144, 500_000), {
+      minLength: 1,
+    });
+    await fc.assert(
+      fc.asyncProperty(TREES, sizes, async (nodes, sizes) => {
+        using tree = await FetchedTree.of(nodes, "sha1new");
+        const assembly = tree.assembly();
+        // The small sizes alone would take too many writes.
+        for (let at = 0, index = 0; at < tree.stream.length; index++) {
+          const size = index < 100 ? sizes[index % sizes.length]! : 500_000;
+          assembly.write(at, tree.stream.subarray(at, at + size), "a");
+          at += Math.min(size, tree.stream.length - at);
+        }
+        assert.equal(assembly.complete, true);
+        assert.equal(assembly.liars.size, 0);
+        assembly.finish();
+        await tree.check();
+      }),
+      { numRuns: 30 },
+    );
+  },
+});
+
+const SMALL = file("small", noise(1, 1000));
+const LARGE = file("z large", noise(2, 1_000_000));
+
+for (const node of [SMALL, LARGE]) {
+  Deno.test(`who sends all of ${node.path} wrong is named, and nothing of it stays`, async () => {
+    using tree = await FetchedTree.of([node]);
+    const assembly = tree.assembly();
+    const wrong = tree.stream.map((byte, index) => index === 500 ? byte ^ 1 : byte);
+    assembly.write(0, wrong, "liar");
+    assert.deepEqual([...assembly.liars.keys()], ["liar"]);
+    assert.match(
+      assembly.liars.get("liar")!,
+      new RegExp(`"${node.path}": expected [0-9a-f]+, found`),
+    );
+    assert.equal(assembly.received, 0);
+    assert.deepEqual([...Deno.readDirSync(tree.root)], []);
+    complete(assembly, tree.stream);
+    await tree.check();
+  });
+
+  Deno.test(`when two made ${node.path} wrong, who is right alone shows who lied`, async () => {
+    for (const later of ["first", "second"]) {
+      using tree = await FetchedTree.of([node]);
+      const assembly = tree.assembly();
+      const half = tree.stream.length / 2;
+      assembly.write(0, tree.stream.slice(0, half), "first");
+      assembly.write(half, tree.stream.slice(half).map((byte) => byte ^ 1), "second");
+      assert.equal(assembly.liars.size, 0);
+      assert.equal(assembly.complete, false);
+      const lies = later === "second";
+      assembly.write(0, tree.stream.map((byte) => lies ? byte ^ 1 : byte), later);
+      assert.deepEqual([...assembly.liars.keys()], ["second"]);
+      complete(assembly, tree.stream);
+      await tree.check();
+    }
+  });
+}
+
+Deno.test("of several that a third one shows to be wrong together, nobody is named", async () => {
+  using tree = await FetchedTree.of([SMALL]);
+  const assembly = tree.assembly();
+  assembly.write(0, tree.stream.slice(0, 500), "honest");
+  assembly.write(500, new Uint8Array(500), "liar");
+  assembly.write(0, tree.stream, "third");
+  assert.equal(assembly.complete, true);
+  assert.equal(assembly.liars.size, 0);
+});
+
+Deno.test("bytes that are here already are not taken again", async () => {
+  using tree = await FetchedTree.of([SMALL, LARGE]);
+  const assembly = tree.assembly();
+  assembly.write(0, tree.stream.slice(0, 700_000), "a");
+  const { received } = assembly;
+  assembly.write(0, tree.stream.slice(0, 600_000).fill(0), "liar");
+  assert.equal(assembly.received, received);
+  complete(assembly, tree.stream, { from: "a" });
+  assert.equal(assembly.liars.size, 0);
+  await tree.check();
+});
+
+Deno.test({
+  name: "symlinks are made last of all, and only when everything is here",
+  ...needs("posix"),
+  async fn() {
+    using tree = await FetchedTree.of([symlink("a", "d"), directory("d"), file("d/x", "content")]);
+    const assembly = tree.assembly();
+    assembly.write(0, tree.stream.slice(0, 1), "a");
+    assert.throws(() => assembly.finish());
+    complete(assembly, tree.stream);
+    assert.throws(() => Deno.lstatSync(`${tree.root}/a`), Deno.errors.NotFound);
+    assembly.finish();
+    assert.equal(Deno.readLinkSync(`${tree.root}/a`), "d");
+    await tree.check();
+  },
+});
+
+Deno.test("a tree without content is complete at once", async () => {
+  using tree = await FetchedTree.of([directory("d"), file("empty", ""), file("d/empty", "")]);
+  const assembly = tree.assembly();
+  assert.equal(assembly.complete, true);
+  assert.deepEqual(assembly.missing(), []);
+  assembly.finish();
+  await tree.check();
+});
+
+Deno.test("a request is cut where no small file is cut, unless it would be empty", async () => {
+  using tree = await FetchedTree.of([
+    file("1", noise(1, 100)),
+    file("2", noise(2, 1000)),
+    LARGE,
+  ]);
+  const assembly = tree.assembly();
+  const cases: [start: number, end: number, cut: number][] = [
+    [0, 99, 99],
+    [0, 100, 100],
+    [0, 101, 100],
+    [0, 1099, 100],
+    [100, 1099, 1099],
+    [50, 1100, 1100],
+    [50, 200_000, 200_000],
+    [0, 1_001_100, 1_001_100],
+  ];
+  for (const [start, end, cut] of cases) {
+    assert.equal(assembly.wholeFilesEnd(start, end), cut, `${start} to ${end}`);
+  }
+});
+
+Deno.test("a target that is no text is a failure of the store, not of the program", () => {
+  using scratch = new Scratch();
+  const bytes = Uint8Array.of(0xff, 0xfe);
+  const assembly = new Assembly({
+    algorithm: "sha256new",
+    entries: [{
+      kind: "symlink",
+      directory: "",
+      name: "link",
+      hash: createHash("sha256").update(bytes).digest("hex"),
+      size: 2,
+    }],
+    ambiguous: false,
+  }, scratch.path);
+  assert.throws(() => assembly.write(0, bytes, "a"), StoreFailed);
+});

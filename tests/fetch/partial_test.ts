@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import fc from "fast-check";
+import { StoreFailed } from "../../lib/errors.ts";
+import { PartialBuffer, PartialFile } from "../../lib/fetch/partial.ts";
+import { needs } from "../skips.ts";
+import { Scratch } from "../store/sample.ts";
+
+const SIZE = 60;
+
+interface Write {
+  start: number;
+  bytes: number[];
+  from: string;
+}
+
+const WRITES: fc.Arbitrary<Write[]> = fc.array(
+  fc.record({
+    start: fc.nat(SIZE - 1),
+    bytes: fc.uint8Array({ minLength: 0, maxLength: 30 }).map((bytes) => [...bytes]),
+    from: fc.constantFrom("a", "b", "c"),
+  }).map((write) => ({ ...write, bytes: write.bytes.slice(0, SIZE - write.start) })),
+  { maxLength: 20 },
+);
+
+/** What came first at each position, and from whom. */
+function model(writes: readonly Write[]): { bytes: (number | undefined)[]; peers: Set<string> } {
+  const bytes: (number | undefined)[] = new Array(SIZE).fill(undefined);
+  const peers = new Set<string>();
+  for (const write of writes) {
+    write.bytes.forEach((byte, index) => {
+      if (bytes[write.start + index] !== undefined) return;
+      bytes[write.start + index] = byte;
+      peers.add(write.from);
+    });
+  }
+  return { bytes, peers };
+}
+
+/** Fills whatever is left, so that everything has been received. */
+function rest(writes: readonly Write[]): Write {
+  return { start: 0, bytes: new Array(SIZE).fill(writes.length), from: "rest" };
+}
+
+for (const kind of ["memory", "a file"]) {
+  Deno.test(`content in ${kind} may come in any order, and what came first stays`, () => {
+    fc.assert(fc.property(WRITES, (some) => {
+      using scratch = new Scratch();
+      const path = `${scratch.path}/file`;
+      const partial = kind === "memory"
+        ? new PartialBuffer(SIZE, "sha256")
+        : new PartialFile(path, "sha256", { resume: false });
+      try {
+        const writes = [...some, rest(some)];
+        for (const [index, { start, bytes, from }] of writes.entries()) {
+          partial.write(start, Uint8Array.from(bytes), from);
+          const now = model(writes.slice(0, index + 1));
+          assert.equal(partial.received.size, now.bytes.filter((b) => b !== undefined).length);
+          assert.deepEqual(partial.contributors, now.peers);
+        }
+        const expected = Uint8Array.from(model(writes).bytes as number[]);
+        assert.equal(partial.digest(), createHash("sha256").update(expected).digest("hex"));
+        const actual = partial instanceof PartialBuffer ? partial.bytes : Deno.readFileSync(path);
+        assert.deepEqual(new Uint8Array(actual), expected);
+      } finally {
+        partial.close();
+      }
+    }));
+  });
+}
+
+Deno.test("a file is resumed from its beginning, whatever that is", () => {
+  fc.assert(fc.property(fc.integer({ min: 0, max: SIZE }), WRITES, (size, some) => {
+    using scratch = new Scratch();
+    const path = `${scratch.path}/file`;
+    Deno.writeFileSync(path, new Uint8Array(size).fill(9));
+    const partial = new PartialFile(path, "sha1", { resume: true });
+    try {
+      partial.resume(size, "an earlier run");
+      assert.equal(partial.received.size, size);
+      for (const { start, bytes, from } of [...some, rest(some)]) {
+        partial.write(start, Uint8Array.from(bytes), from);
+      }
+      const first = { start: 0, bytes: new Array(size).fill(9), from: "an earlier run" };
+      const expected = Uint8Array.from(model([first, ...some, rest(some)]).bytes as number[]);
+      assert.equal(partial.digest(), createHash("sha1").update(expected).digest("hex"));
+      assert.deepEqual(new Uint8Array(Deno.readFileSync(path)), expected);
+    } finally {
+      partial.close();
+    }
+  }));
+});
+
+Deno.test("a file that somebody cuts meanwhile has another hash, and nothing hangs", () => {
+  using scratch = new Scratch();
+  const path = `${scratch.path}/file`;
+  const partial = new PartialFile(path, "sha256", { resume: false });
+  partial.write(30, new Uint8Array(30), "a");
+  Deno.truncateSync(path, 10);
+  partial.write(0, new Uint8Array(30), "a");
+  const right = createHash("sha256").update(new Uint8Array(SIZE)).digest("hex");
+  assert.notEqual(partial.digest(), right);
+  partial.close();
+});
+
+Deno.test({
+  name: "nothing is written over, or through, what is there already",
+  ...needs("posix"),
+  fn() {
+    using scratch = new Scratch();
+    Deno.writeTextFileSync(`${scratch.path}/there`, "there");
+    Deno.symlinkSync("there", `${scratch.path}/link`);
+    Deno.symlinkSync("nowhere", `${scratch.path}/dangling`);
+    for (const name of ["there", "link", "dangling", "no such directory/file"]) {
+      assert.throws(
+        () => new PartialFile(`${scratch.path}/${name}`, "sha256", { resume: false }),
+        StoreFailed,
+      );
+    }
+    assert.equal(Deno.readTextFileSync(`${scratch.path}/there`), "there");
+    assert.throws(() => Deno.lstatSync(`${scratch.path}/nowhere`), Deno.errors.NotFound);
+  },
+});
+
+Deno.test({
+  name: "a disk that is full is a failure of the store",
+  ...needs("linux"),
+  fn() {
+    const partial = new PartialFile("/dev/full", "sha256", { resume: true });
+    try {
+      assert.throws(() => partial.write(0, new Uint8Array(10), "a"), (error) => {
+        assert.ok(error instanceof StoreFailed);
+        assert.match(error.message, /no space left/);
+        return true;
+      });
+    } finally {
+      partial.close();
+    }
+  },
+});

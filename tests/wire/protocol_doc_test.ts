@@ -1,0 +1,146 @@
+/** What docs/protocol.md shows is what the codecs do. */
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { digestOf, parseDigest } from "../../lib/manifest/digest.ts";
+import { contentStream } from "../../lib/manifest/layout.ts";
+import { pathOf, readManifest } from "../../lib/manifest/manifest.ts";
+import { GROUP } from "../../lib/net/multicast.ts";
+import * as limits from "../../lib/wire/limits.ts";
+import { decodeQuery, encodeQuery } from "../../lib/wire/query.ts";
+import { formatContentRange, formatUnsatisfiedRange, parseRange } from "../../lib/wire/range.ts";
+import { decodeReply, encodeReply } from "../../lib/wire/reply.ts";
+import { formatRoute, parseRoute } from "../../lib/wire/routes.ts";
+import { bytes, text } from "./arbitraries.ts";
+
+const PAGE = await Deno.readTextFile(new URL("../../docs/protocol.md", import.meta.url));
+
+/** The one fenced block of this kind, with its last newline. */
+function block(kind: string): string {
+  const found = [...PAGE.matchAll(new RegExp(`^\`\`\`${kind}\n([^]*?)^\`\`\`$`, "gm"))];
+  assert.equal(found.length, 1, `blocks of kind ${kind}`);
+  return found[0]![1]!;
+}
+
+function lines(kind: string): string[] {
+  return block(kind).trimEnd().split("\n");
+}
+
+Deno.test("every example of the protocol's page is checked", () => {
+  const kinds = [...PAGE.matchAll(/^```(.+)$/gm)].map((match) => match[1]);
+  assert.deepEqual(kinds.sort(), [
+    "bad-routes",
+    "digest",
+    "manifest",
+    "not-a-query",
+    "query",
+    "query-2008",
+    "ranges",
+    "reply",
+    "routes",
+    "stream",
+    "unknown-routes",
+  ]);
+});
+
+Deno.test("the manifest has the digest, and the stream that is shown", () => {
+  const digest = parseDigest(block("digest").trimEnd());
+  const bytesOfManifest = bytes(block("manifest"));
+  assert.equal(digestOf("sha256new", bytesOfManifest), digest);
+  const stream = contentStream(readManifest(digest, bytesOfManifest));
+  const shown = lines("stream").slice(1).map((line) => {
+    const [, offset, size, content, paths] = /^(\d+) +(\d+) +(".*") +(\S.*)$/.exec(line)!;
+    return { offset: Number(offset), size: Number(size), content: JSON.parse(content!), paths };
+  });
+  assert.deepEqual(
+    stream.extents.map(({ offset, size, hash, entries }) => ({
+      offset,
+      size,
+      hash,
+      paths: entries.map(pathOf).join(", "),
+    })),
+    shown.map(({ content, ...rest }) => {
+      assert.equal(bytes(content).length, rest.size);
+      return { ...rest, hash: createHash("sha256").update(content).digest("hex") };
+    }),
+  );
+  assert.ok(PAGE.includes(`a content stream of ${stream.size} bytes`));
+});
+
+Deno.test("the query is read, and written to the byte", () => {
+  const query = decodeQuery(bytes(block("query")));
+  assert.equal(query?.digests.length, 2);
+  assert.deepEqual(encodeQuery(query!).map(text), [block("query")]);
+});
+
+Deno.test("the query of 2008 is read, with and without its last newline", () => {
+  const query = decodeQuery(bytes(block("query-2008")));
+  assert.equal(query?.digests.length, 1);
+  assert.equal(query?.nonce, undefined);
+  assert.deepEqual(decodeQuery(bytes(block("query-2008").trimEnd())), query);
+});
+
+Deno.test("what is shown as no query is none", () => {
+  for (const line of lines("not-a-query")) {
+    assert.equal(decodeQuery(bytes(JSON.parse(line))), undefined, line);
+  }
+});
+
+Deno.test("the reply is read, written to the byte, and goes with the query", () => {
+  const reply = decodeReply(bytes(block("reply")))!;
+  assert.equal(text(encodeReply(reply)), block("reply"));
+  const query = decodeQuery(bytes(block("query")))!;
+  assert.equal(reply.nonce, query.nonce);
+  assert.deepEqual(reply.offers.map(({ digest }) => digest), query.digests);
+});
+
+Deno.test("the routes are read as what they are shown for, and written so", () => {
+  for (const line of lines("routes")) {
+    const [kind, path] = line.split(/ +/);
+    const route = parseRoute(path!)!;
+    assert.equal(route.kind, kind);
+    assert.equal(formatRoute(route), path);
+  }
+});
+
+Deno.test("bad routes are bad, and unknown ones unknown", () => {
+  for (const path of lines("bad-routes")) assert.equal(parseRoute(path)?.kind, "bad", path);
+  for (const path of lines("unknown-routes")) assert.equal(parseRoute(path), undefined, path);
+});
+
+Deno.test("the ranges are answered as is shown", () => {
+  const size = 30;
+  for (const line of lines("ranges")) {
+    const [, header, status, shown] = /^(\S+) +(\d+)(?: +(\S.*))?$/.exec(line)!;
+    const range = parseRange(header!, size);
+    const answer = range === undefined
+      ? ["200", undefined]
+      : range === "unsatisfiable"
+      ? ["416", formatUnsatisfiedRange(size)]
+      : ["206", formatContentRange(range.start, range.end, size)];
+    assert.deepEqual(answer, [status, shown], line);
+  }
+});
+
+Deno.test("the limits are those of the program", () => {
+  const rows = [...PAGE.matchAll(/^\| ([^|]+?) +\| ([\d,]+)(?: \([^)]+\))? +\|$/gm)];
+  const shown = Object.fromEntries(
+    rows.map(([, what, limit]) => [what, Number(limit!.replaceAll(",", ""))]),
+  );
+  assert.deepEqual(shown, {
+    "datagram": limits.MAX_DATAGRAM_SIZE,
+    "path of a request": limits.MAX_PATH_LENGTH,
+    "manifest": limits.MAX_MANIFEST_SIZE,
+    "extended headers of one entry in an archive": limits.MAX_TAR_RECORD_SIZE,
+    "entries of an archive": limits.MAX_UNPACKED_ENTRIES,
+    "unpacked archive": limits.MAX_UNPACKED_SIZE,
+    "transfers that a server has under way": limits.MAX_TRANSFERS,
+    "transfers that it has under way to an address": limits.MAX_TRANSFERS_PER_ADDRESS,
+    "answers to queries of an address, a second": limits.QUERIES_PER_SECOND,
+  });
+  assert.ok(PAGE.includes(`UDP port ${limits.PORT}`));
+  assert.ok(PAGE.includes(`the group \`${GROUP}\``));
+  const [first, second, third, last] = limits.QUERY_REPEATS_MS;
+  assert.equal(last, 1000);
+  assert.ok(PAGE.includes(`after ${first}, ${second}, ${third} and 1,000 ms`));
+});
