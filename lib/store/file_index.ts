@@ -90,7 +90,9 @@ function filesIn(
     const { entries } = algorithm === "sha1"
       ? resolveEntries(parseManifest(algorithm, bytes), path)
       : parseManifest(algorithm, hits);
-    return entries.filter((entry) => entry.kind === "file" && scanner.isWanted(entry));
+    return entries.filter((entry): entry is FileEntry =>
+      entry.kind === "file" && scanner.isWanted(entry)
+    );
   } catch {
     // Not what Zero Install would have written, or an ambiguous one whose tree is damaged.
     return [];
