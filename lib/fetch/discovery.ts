@@ -1,7 +1,7 @@
-import { NetworkFailed } from "../errors.ts";
+import { NetworkFailed, NobodyHasIt } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import type { NetworkInterface } from "../net/interfaces.ts";
-import { AskSockets } from "../net/ask.ts";
+import { isLoopback, type NetworkInterface } from "../net/interfaces.ts";
+import { AskSockets, type Sent } from "../net/ask.ts";
 import { QUERY_REPEATS_MS, WAIT_FOR_LATE_MS } from "../wire/limits.ts";
 import { encodeQuery } from "../wire/query.ts";
 import { decodeReply } from "../wire/reply.ts";
@@ -33,6 +33,7 @@ export interface DiscoveryOptions {
  * and a peer is only ever looked for at the address that its answer came from.
  *
  * @throws NetworkFailed when the query could not be sent at all
+ * @throws NobodyHasIt when it could be sent to this machine alone, which did not answer
  */
 export async function* discover(
   digests: readonly Digest[],
@@ -73,13 +74,32 @@ export async function* discover(
     }
   }
   const timers = QUERY_REPEATS_MS.map((delay) => setTimeout(() => void ask(), delay));
+  let answered = false;
   try {
-    yield* offers;
+    for await (const offer of offers) {
+      answered = true;
+      yield offer;
+    }
+    if (!answered && first.every(stayedHere)) {
+      const reason = "no network interface of this machine reaches a local network";
+      throw new NobodyHasIt(digests, reason, CHECK_INTERFACES);
+    }
   } finally {
     timers.forEach(clearTimeout);
     sockets[Symbol.dispose]();
     await received;
   }
+}
+
+const CHECK_INTERFACES = "check that an interface is up (ip address), or name a peer with -H HOST";
+
+/**
+ * Whether a query reached nobody but this machine. From an interface that is down, what goes to
+ * everybody (255.255.255.255) seems to be sent; what goes to its own network does not.
+ */
+function stayedHere({ from }: Sent, _: number, all: readonly Sent[]): boolean {
+  return isLoopback(from) ||
+    all.some((other) => other.from === from && other.error !== undefined);
 }
 
 /** 64 random bits: who did not see the query cannot answer it. */
@@ -94,7 +114,7 @@ function cannotAsk(errors: readonly (Error | undefined)[]): NetworkFailed {
     `Cannot ask the local network: ${
       reasons.join("; ") || "this machine has no network interface"
     }`,
-    { hint: "check that an interface is up (ip address), or name a peer with -H HOST" },
+    { hint: CHECK_INTERFACES },
   );
 }
 

@@ -5,6 +5,7 @@ import { MAX_MANIFEST_SIZE, PORT } from "../wire/limits.ts";
 import { formatContentRange } from "../wire/range.ts";
 import { formatRoute, type Route } from "../wire/routes.ts";
 import { Answer, Watch } from "./answer.ts";
+import { plainGet } from "./plain_http.ts";
 
 /** Where a peer listens: an IP address, an IPv6 one with its scope where it needs one, and a port. */
 export interface PeerAddress {
@@ -23,8 +24,10 @@ export class Peer implements Disposable {
   readonly name: string;
   readonly #origin: string;
   readonly #client: Deno.HttpClient;
+  readonly #where: PeerAddress;
 
   constructor(where: PeerAddress) {
+    this.#where = where;
     const v6 = isIP(where.address.replace(/%.*/, "")) === 6;
     const bracketed = v6 ? `[${where.address}]` : where.address;
     this.name = where.port === PORT ? where.address : `${bracketed}:${where.port}`;
@@ -90,7 +93,7 @@ export class Peer implements Disposable {
       { kind: "archive", digests: [digest], format: "tar.gz" },
     ];
     for (const route of routes) {
-      const answer = await this.#get(route, {}, signal);
+      const answer = await this.#getPlainly(route, signal);
       if (answer.status === 200) {
         return route.kind === "archive" ? gunzip(answer.body(), this.name) : answer.body();
       }
@@ -104,16 +107,33 @@ export class Peer implements Disposable {
     this.#client.close();
   }
 
-  async #get(route: Route, headers: Record<string, string>, signal: AbortSignal): Promise<Answer> {
+  #get(route: Route, headers: Record<string, string>, signal: AbortSignal): Promise<Answer> {
+    const url = this.#origin + formatRoute(route);
+    // No content coding: what is asked for is exact bytes.
+    const all = { "accept-encoding": "identity", ...headers };
+    return this.#ask(
+      (signal) => fetch(url, { headers: all, client: this.#client, redirect: "manual", signal }),
+      signal,
+    );
+  }
+
+  /** For servers that know nothing but what there was in 2008; these have no link-local addresses. */
+  #getPlainly(route: Route, signal: AbortSignal): Promise<Answer> {
+    if (this.#where.address.includes("%")) return this.#get(route, {}, signal);
+    const headers = { "accept-encoding": "identity", host: new URL(this.#origin).host };
+    return this.#ask(
+      (signal) => plainGet(this.#where, formatRoute(route), headers, signal),
+      signal,
+    );
+  }
+
+  async #ask(
+    request: (signal: AbortSignal) => Promise<Response>,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     const watch = new Watch(this.name, signal);
     try {
-      const response = await fetch(this.#origin + formatRoute(route), {
-        // No content coding: what is asked for is exact bytes.
-        headers: { "accept-encoding": "identity", ...headers },
-        client: this.#client,
-        redirect: "manual",
-        signal: watch.signal,
-      });
+      const response = await request(watch.signal);
       watch.came();
       return new Answer(this.name, response, watch);
     } catch (cause) {

@@ -155,8 +155,10 @@ class Copier {
       await Deno.copyFile(source, path);
       problem = await this.#check(path, extent);
     } catch (cause) {
+      // The beginning of a copy is not to be taken for that of a download.
+      removeIfThere(path);
       if (!isFaultOfSource(cause)) throw storeError("write", path, cause);
-      problem = reasonOf(cause);
+      return reasonOf(cause);
     }
     if (problem === undefined) this.#assembly.keep(index, true, extent.size);
     else removeIfThere(path);

@@ -2,13 +2,15 @@ import { Inbox, type Message } from "./inbox.ts";
 import { isLinkLocal, type NetworkInterface } from "./interfaces.ts";
 import { GROUP } from "./multicast.ts";
 
-/** What became of one datagram: where it went, and why it did not if it did not. */
+/** What became of one datagram: from which address it went where, and why it did not if it did not. */
 export interface Sent {
+  readonly from: string;
   readonly target: string;
   readonly error: Error | undefined;
 }
 
 interface Way {
+  readonly from: string;
   readonly socket: Deno.DatagramConn;
   readonly targets: readonly string[];
 }
@@ -30,11 +32,11 @@ export class AskSockets implements Disposable {
           hostname: address + scope,
           port: 0,
         });
-        this.#ways.push({ socket, targets });
+        this.#ways.push({ from: address, socket, targets });
         // The sender of a link-local address is on this socket's link.
         void this.#inbox.drain(socket, (from) => isLinkLocal(from) ? from + scope : from);
       } catch (cause) {
-        this.#failures.push({ target: address + scope, error: asError(cause) });
+        this.#failures.push({ from: address, target: address + scope, error: asError(cause) });
       }
     }
   }
@@ -44,13 +46,13 @@ export class AskSockets implements Disposable {
    * One interface that fails keeps no other from being asked.
    */
   async send(bytes: Uint8Array, port: number): Promise<Sent[]> {
-    const sent = this.#ways.flatMap(({ socket, targets }) =>
+    const sent = this.#ways.flatMap(({ from, socket, targets }) =>
       targets.map(async (target): Promise<Sent> => {
         try {
           await socket.send(bytes, { transport: "udp", hostname: target, port });
-          return { target, error: undefined };
+          return { from, target, error: undefined };
         } catch (cause) {
-          return { target, error: asError(cause) };
+          return { from, target, error: asError(cause) };
         }
       })
     );

@@ -8,6 +8,9 @@ import { GROUP } from "./multicast.ts";
  */
 const GUESSED_SCOPES: readonly number[] = Array.from({ length: 64 }, (_, index) => index + 1);
 
+/** Where what is sent is thrown away (RFC 863): this machine, as an IPv6 socket calls it over IPv4. */
+const DISCARD = { transport: "udp", hostname: "::ffff:127.0.0.1", port: 9 } as const;
+
 interface Socket {
   readonly conn: Deno.DatagramConn;
   readonly hostname: string;
@@ -22,10 +25,11 @@ export class QuerySocket implements Disposable {
   readonly #inbox = new Inbox();
   readonly #joined = new Set<number>();
   #scopes: number[] = [];
+  #closed = false;
 
   /**
-   * Opens one socket for both families where the system takes both with one, as Linux does; two
-   * where it does not; one where the other family is switched off.
+   * Opens one socket for both families where the system takes both with one, as Linux does unless it
+   * is told otherwise; two where it does not; one where the other family is switched off.
    *
    * @throws an operating system's error when the port cannot be had
    */
@@ -35,14 +39,13 @@ export class QuerySocket implements Disposable {
       // Where both would hear IPv4, a broadcast would be heard, and answered, twice.
       if (this.#sockets.length > 0 && Deno.build.os !== "windows") break;
       try {
-        const conn = Deno.listenDatagram({ transport: "udp", hostname, port, reuseAddress: true });
-        this.#sockets.push({ conn, hostname });
-        void this.#inbox.drain(conn, unmapped);
+        this.#open(hostname, port);
       } catch (cause) {
         failure ??= cause;
       }
     }
     if (this.#sockets.length === 0) throw failure;
+    void this.#openSeparateIPv4(port);
     this.update(interfaces);
   }
 
@@ -82,8 +85,30 @@ export class QuerySocket implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closed = true;
     this.#inbox.close();
     for (const { conn } of this.#sockets.splice(0)) conn.close();
+  }
+
+  #open(hostname: string, port: number): void {
+    const conn = Deno.listenDatagram({ transport: "udp", hostname, port, reuseAddress: true });
+    this.#sockets.push({ conn, hostname });
+    void this.#inbox.drain(conn, unmapped);
+  }
+
+  /** An administrator may have told the system to keep the families apart; only trying shows it. */
+  async #openSeparateIPv4(port: number): Promise<void> {
+    const [only, ...others] = this.#sockets;
+    if (only?.hostname !== "::" || others.length > 0) return;
+    try {
+      await only.conn.send(new Uint8Array(), DISCARD);
+    } catch {
+      try {
+        if (!this.#closed) this.#open("0.0.0.0", port);
+      } catch {
+        // Somebody has that port for himself, or there is no IPv4: those on IPv6 are answered.
+      }
+    }
   }
 
   /**

@@ -34,8 +34,13 @@ export function fromSystem(found: readonly SystemInterface[]): NetworkInterface[
     family,
     address,
     broadcast: family === "IPv4" ? broadcastOf(address, netmask) : undefined,
-    loopback: address.startsWith("127.") || address === "::1",
+    loopback: isLoopback(address),
   }));
+}
+
+/** Whether an address is that of this machine for itself. */
+export function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
 }
 
 /** Whether an address is valid only together with the interface it belongs to. */

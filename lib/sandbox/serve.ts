@@ -15,7 +15,7 @@ import { pathsOfStore } from "./store_paths.ts";
  * @throws NetworkFailed when the port cannot be listened on
  */
 export async function serveConfined(options: ServerOptions, report: ReportServe): Promise<Server> {
-  if (forbiddenPowers().length === 0) return await startServer(options, report);
+  if (forbiddenPowers().length === 0) return startServer(options, report);
   const worker = new Worker(new URL("./serve_worker.ts", import.meta.url), {
     type: "module",
     name: "serve",

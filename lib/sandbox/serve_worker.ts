@@ -18,7 +18,7 @@ let server: Server | undefined;
 scope.onmessage = async ({ data }) => {
   switch (data.kind) {
     case "start":
-      await start(data);
+      start(data);
       break;
     case "interfaces":
       server?.update(data.interfaces);
@@ -31,13 +31,13 @@ scope.onmessage = async ({ data }) => {
   }
 };
 
-async function start({ options }: ToWorker & { kind: "start" }): Promise<void> {
+function start({ options }: ToWorker & { kind: "start" }): void {
   try {
     const possible = tryForbidden();
     if (possible.length > 0) {
       throw new ShareError(`Cannot serve: the serving thread could ${possible.join(", ")}`);
     }
-    server = await startServer(options, (event) => scope.postMessage({ kind: "event", event }));
+    server = startServer(options, (event) => scope.postMessage({ kind: "event", event }));
     scope.postMessage({ kind: "event", event: { kind: "confined", possible } });
     scope.postMessage({ kind: "started" });
   } catch (error) {

@@ -8,6 +8,12 @@ import { Holdings } from "./holdings.ts";
 import { answering } from "./http.ts";
 import { respond } from "./responder.ts";
 
+/**
+ * How long connections get, in milliseconds, to close after their answers were given up. What waits
+ * to be sent to a reader that takes nothing keeps its connection open, and cannot be taken back.
+ */
+const BREAK_OFF_MS = 500;
+
 /** Plain data: it crosses to a worker. */
 export interface ServerOptions {
   /** Directories of implementations. */
@@ -27,7 +33,10 @@ export interface ServerOptions {
 export interface Server {
   /** Tells it that interfaces have come or gone. */
   update(interfaces: readonly NetworkInterface[]): void;
-  /** Stops: no new requests, and running transfers get `SHUTDOWN_MS` to finish. */
+  /**
+   * Stops: no new requests, and running transfers get `SHUTDOWN_MS` to finish. A connection whose
+   * reader takes nothing may be left to the end of the process, which breaks it off.
+   */
   stop(): Promise<void>;
   /** Settles when it has stopped; rejects when it failed. */
   readonly finished: Promise<void>;
@@ -40,7 +49,7 @@ export interface Server {
  *   those who name this machine, and reports the trouble
  * @throws UsageError for a network that is none
  */
-export async function startServer(options: ServerOptions, report: ReportServe): Promise<Server> {
+export function startServer(options: ServerOptions, report: ReportServe): Server {
   const access = accessFor(options.allow, options.names);
   const holdings = new Holdings(options.stores, report);
   const abort = new AbortController();
@@ -74,13 +83,23 @@ export async function startServer(options: ServerOptions, report: ReportServe): 
     update: (interfaces) => socket?.update(interfaces),
     async stop() {
       socket?.[Symbol.dispose]();
-      const reason = new Error("the server was told to stop");
-      const timer = setTimeout(() => abort.abort(reason), SHUTDOWN_MS);
-      await Promise.all(servers.map((server) => server.shutdown()));
-      clearTimeout(timer);
-      await finished;
+      const ended = Promise.all(servers.map((server) => server.shutdown())).then(() => finished);
+      if (await within(SHUTDOWN_MS, ended)) return;
+      abort.abort(new Error("the server was told to stop"));
+      await within(BREAK_OFF_MS, ended);
     },
   };
+}
+
+/** Waits for something, but not longer than this; says whether it came. */
+async function within(milliseconds: number, coming: Promise<void>): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), milliseconds);
+  try {
+    return await Promise.race([coming.then(() => true), promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 type HttpServer = Deno.HttpServer<Deno.NetAddr>;

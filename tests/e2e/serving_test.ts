@@ -219,7 +219,7 @@ for (const program of programs()) {
         inside.close();
         await listening;
         assert.deepEqual(heard, []);
-      }, { args: ["--allow", "192.0.2.0/24"] });
+      }, { args: ["--allow", "203.0.113.0/24"] });
     },
   });
 

@@ -25,7 +25,9 @@ Deno.test("a peer is asked for exactly the range, and for no coding", async () =
   await using rogue = new Rogue((to) => say(to, "206 Partial Content", PARTIAL, TEXT.slice(2, 7)));
   assert.equal(await contentOf(rogue.peer()), "23456");
   const [request] = rogue.requests;
-  assert.ok(request!.startsWith(`GET /implementation/${DIGEST}/content HTTP/1.1\r\n`), request);
+  // Deno names the whole URL, as to a proxy, when it is told where to connect to.
+  const target = `/implementation/${DIGEST}/content`;
+  assert.match(request!, new RegExp(`^GET (http://127\\.0\\.0\\.1:\\d+)?${target} HTTP/1\\.1\r\n`));
   assert.match(request!, /\r\nrange: bytes=2-6\r\n/i);
   assert.match(request!, /\r\naccept-encoding: identity\r\n/i);
   assert.match(request!, new RegExp(`\r\nhost: 127\\.0\\.0\\.1:${rogue.port}\r\n`, "i"));
@@ -140,10 +142,10 @@ const WRONG: Record<string, Case> = {
         "content-range": "bytes 2-6/10",
         "content-length": bytes.length,
         "content-encoding": "gzip",
-      }, bytes.subarray(0, 10));
+      }, bytes);
     },
-    error: PeerFailed,
-    reason: /failed/,
+    error: PeerLied,
+    reason: /more bytes/,
   },
 };
 

@@ -29,7 +29,6 @@ class FakePeer {
     readonly behaviour: Behaviour = {},
   ) {}
 
-  // deno-lint-ignore require-await
   async *content(
     _digest: string,
     range: { start: number; end: number; size: number },

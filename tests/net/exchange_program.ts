@@ -9,6 +9,7 @@ const [role, port] = Deno.args;
 
 if (role === "hear") {
   using socket = new QuerySocket(Number(port), networkInterfaces());
+  setInterval(() => socket.update(networkInterfaces()), 200);
   Deno.stdout.writeSync(encoder.encode("ready\n"));
   for await (const { from } of socket.messages()) {
     const error = await socket.send(encoder.encode(from.address), from);

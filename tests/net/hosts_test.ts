@@ -26,14 +26,25 @@ function deno(permissions: string[], ...args: string[]): string[] {
   ];
 }
 
-/** Who answers host 2 when it asks. The answers are `FROM: ADDRESS THAT ASKED`. */
+/**
+ * Who answers host 2 when it asks. The answers are `FROM: ADDRESS THAT ASKED`.
+ *
+ * @param options.late host 1 has no interface until it listens
+ * @param options.apart host 1 is set to keep IPv4 away from the sockets of IPv6
+ * @param permissions of host 1
+ */
 async function answers(
-  options: Omit<NetworkOptions, "hosts">,
+  options: Omit<NetworkOptions, "hosts"> & { late?: boolean; apart?: boolean },
   ...permissions: string[]
 ): Promise<{ found: string[]; hosts: readonly Host[] }> {
   await using network = await Network.create({ hosts: 2, ...options });
+  if (options.late) await network.host(1).down();
+  if (options.apart) {
+    await network.host(1).exec("sh", "-c", "echo 1 > /proc/sys/net/ipv6/bindv6only");
+  }
   const child = await listen(network.host(1), ...permissions);
   try {
+    if (options.late) await network.host(1).exec("ip", "link", "set", "eth0", "up");
     const out = await network.host(2).exec(...deno([], "ask"));
     return { found: [...new Set(out.trim().split("\n"))].sort(), hosts: network.hosts };
   } finally {
@@ -67,6 +78,30 @@ Deno.test({
   ...needs("namespaces"),
   fn: async () => {
     const { found } = await answers({ ipv6: true }, "--allow-net");
+    assert.equal(found.length, 2);
+    assert.equal(found[0], "192.168.77.1: 192.168.77.2");
+    assert.match(found[1]!, /^fe80:/);
+  },
+});
+
+Deno.test({
+  name: "who listens is found on an interface that comes later, whether it may list them or not",
+  ...needs("namespaces"),
+  fn: async () => {
+    const late = { ipv4: false, ipv6: true, late: true };
+    const found = [await answers(late), await answers(late, "--allow-net")];
+    for (const { found: [first, ...more] } of found) {
+      assert.match(first!, /^fe80:/);
+      assert.deepEqual(more, []);
+    }
+  },
+});
+
+Deno.test({
+  name: "a neighbour whose system keeps the families apart is found over both",
+  ...needs("namespaces"),
+  fn: async () => {
+    const { found } = await answers({ ipv6: true, apart: true });
     assert.equal(found.length, 2);
     assert.equal(found[0], "192.168.77.1: 192.168.77.2");
     assert.match(found[1]!, /^fe80:/);

@@ -9,8 +9,8 @@ import type { Command } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import type { Output } from "../output.ts";
 
-/** Where this program's source is, when it runs from source: two rooms above this file. */
-const SOURCE = new URL("../../../", import.meta.url);
+/** Where this program's source is, when it runs from source. */
+const SOURCE = new URL(".", Deno.mainModule);
 
 export const demo: Command = {
   name: "demo",

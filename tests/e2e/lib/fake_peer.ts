@@ -15,6 +15,8 @@ export interface FakePeerOptions {
    * until it is told to go on.
    */
   readonly pauseAt?: number;
+  /** While it waits it sends nothing at all. */
+  readonly silent?: boolean;
 }
 
 const CHUNK_SIZE = 64 * 1024;
@@ -28,12 +30,14 @@ export class FakePeer implements AsyncDisposable {
   readonly paused = Promise.withResolvers<void>();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #stream: Uint8Array<ArrayBuffer>;
+  readonly #silent: boolean;
   #pauseAt: number;
   #resumed = Promise.withResolvers<void>();
 
   constructor(readonly implementation: Implementation, options: FakePeerOptions = {}) {
     this.#stream = streamOf(implementation);
     this.#pauseAt = options.pauseAt ?? Infinity;
+    this.#silent = options.silent ?? false;
     this.#server = Deno.serve({
       hostname: "127.0.0.1",
       port: 0,
@@ -101,7 +105,7 @@ export class FakePeer implements AsyncDisposable {
           if (at < this.#pauseAt) next = this.#pauseAt;
           else {
             this.paused.resolve();
-            await Promise.race([this.#resumed.promise, delay(TRICKLE_MS)]);
+            await Promise.race([this.#resumed.promise, ...this.#silent ? [] : [delay(TRICKLE_MS)]]);
             next = Math.min(end, at + 1);
           }
         }

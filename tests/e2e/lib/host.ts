@@ -67,7 +67,7 @@ export class HostOnSwitch implements Host {
 
   async silence(): Promise<void> {
     const rules =
-      'table inet quiet { chain input { type filter hook input priority 0; policy drop; iif "lo" accept; } }';
+      'table inet quiet { chain input { type filter hook input priority 0; policy drop; iif "lo" accept; }; }';
     try {
       await this.exec("nft", rules);
     } catch {

@@ -31,12 +31,12 @@ export const LINKED: readonly Node[] = [
   symlink("dangling", "nowhere/at/all"),
 ];
 
-/** A megabyte in two larger files with small ones around them, which takes several blocks. */
+/** 3.5 MB in two larger files with small ones around them, which takes several blocks. */
 export const LARGER: readonly Node[] = [
   file("a", noise(2, 1000)),
-  file("b", noise(3, 600_000)),
+  file("b", noise(3, 2_000_000)),
   file("c", noise(4, 100)),
-  file("d", noise(5, 500_000)),
+  file("d", noise(5, 1_500_000)),
   file("e", noise(6, 77)),
 ];
 

@@ -3,6 +3,7 @@
 import { concatenate } from "../../serve/implementations.ts";
 
 export interface RawAnswer {
+  /** NaN when the connection was broken off before there was any. */
   readonly status: number;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
@@ -81,15 +82,11 @@ function parse(bytes: Uint8Array<ArrayBuffer>, isHead: boolean): RawAnswer {
   const body = bytes.slice(end + 4);
   const text = all.slice(end + 4);
   const length = headers.get("content-length");
-  const complete = isHead ||
-    (headers.get("transfer-encoding") === "chunked"
-      ? text.endsWith("0\r\n\r\n")
-      : length === undefined || body.length === Number(length));
-  return {
-    status: Number(/^HTTP\/1\.[01] (\d{3})/.exec(first)?.[1]),
-    headers,
-    body,
-    text,
-    complete,
-  };
+  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(first)?.[1]);
+  const complete = end >= 0 &&
+    (isHead ||
+      (headers.get("transfer-encoding") === "chunked"
+        ? text.endsWith("0\r\n\r\n")
+        : length === undefined || body.length === Number(length)));
+  return { status, headers, body, text, complete };
 }

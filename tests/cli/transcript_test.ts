@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import type { Output } from "../../lib/cli/output.ts";
+import { tellFetch, tellServe } from "../../lib/cli/transcript.ts";
+import type { FetchEvent } from "../../lib/fetch/events.ts";
+import type { Digest } from "../../lib/manifest/digest.ts";
+import type { ServeEvent } from "../../lib/serve/events.ts";
+
+const DIGEST = `sha1new=${"a".repeat(40)}` as Digest;
+const HOSTILE = "\x1b[2J\r\nYes, we have everything\u202e";
+
+/** The lines of the log, without the detail, and the events for programs. */
+class FakeOutput {
+  readonly lines: string[] = [];
+  readonly events: unknown[] = [];
+  info = (line: string) => void this.lines.push(line);
+  warning = (line: string) => void this.lines.push(`warning: ${line}`);
+  detail = (line: string) => void this.lines.push(`detail: ${line}`);
+  event = (name: string, fields: object) => void this.events.push({ event: name, ...fields });
+}
+
+function told(serve: readonly ServeEvent[], fetch: readonly FetchEvent[]): FakeOutput {
+  const output = new FakeOutput();
+  for (const event of serve) tellServe(output as unknown as Output, event);
+  for (const event of fetch) tellFetch(output as unknown as Output, event);
+  return output;
+}
+
+Deno.test("a server speaks as in 2008", () => {
+  const { lines } = told([
+    { kind: "started", port: 38339, discoveryPort: 38339, stores: ["/store"] },
+    { kind: "query", from: "192.168.7.9 port 5", digests: [DIGEST] },
+    { kind: "have", digest: DIGEST },
+    { kind: "reply", to: "192.168.7.9 port 5" },
+    { kind: "get", from: "192.168.7.9", method: "GET", path: `/implementation/${DIGEST}` },
+  ], []);
+  assert.deepEqual(lines, [
+    "0share started and listening for requests on port 38339...",
+    'Serving implementations from store "/store"',
+    `Request from 192.168.7.9 port 5: ${DIGEST}`,
+    `Yes, we have ${DIGEST}`,
+    "Sending reply...",
+    `GET /implementation/${DIGEST} from 192.168.7.9`,
+  ]);
+});
+
+Deno.test("a fetch speaks as in 2008", () => {
+  const { lines } = told([], [
+    { kind: "asking", digests: [DIGEST], how: "broadcast" },
+    { kind: "has", peer: "192.168.7.9", digest: DIGEST },
+    { kind: "connecting", peer: "192.168.7.9", digest: DIGEST },
+    { kind: "caching", digest: DIGEST, store: "/store" },
+    { kind: "fetched", digest: DIGEST, path: `/store/${DIGEST}` },
+  ]);
+  assert.deepEqual(lines, [
+    `Broadcasting query for ${DIGEST} on local network...`,
+    `192.168.7.9 has ${DIGEST}`,
+    `Connecting to 192.168.7.9 to request ${DIGEST}`,
+    `Caching new implementation (digest ${DIGEST})`,
+    "Success",
+  ]);
+});
+
+Deno.test("what others say cannot steer the terminal, nor look like a line of the log", () => {
+  const { lines } = told([
+    { kind: "get", from: "192.168.7.9", method: HOSTILE, path: HOSTILE },
+    { kind: "sent", from: "192.168.7.9", digest: DIGEST, bytes: 1, reason: HOSTILE },
+    { kind: "damaged", digest: DIGEST, reason: HOSTILE },
+    { kind: "trouble", reason: HOSTILE },
+  ], [
+    { kind: "trouble", reason: HOSTILE },
+    { kind: "dropped", digest: DIGEST, peer: "192.168.7.9", reason: HOSTILE, lied: true },
+  ]);
+  assert.equal(lines.length, 6);
+  // deno-lint-ignore no-control-regex
+  for (const line of lines) assert.doesNotMatch(line, /[\x00-\x1f\x7f-\x9f\u202e]/);
+});
+
+Deno.test("programs are told everything, as it is", () => {
+  const { events } = told([{ kind: "trouble", reason: HOSTILE }], [
+    { kind: "progress", digest: DIGEST, done: 1, total: 2, peers: 1 },
+  ]);
+  assert.deepEqual(events, [
+    { event: "trouble", reason: HOSTILE },
+    { event: "progress", digest: DIGEST, done: 1, total: 2, peers: 1 },
+  ]);
+});
