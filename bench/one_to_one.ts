@@ -6,6 +6,9 @@
  *     deno task bench [--only big,small] [--trees DIR] [--runs 5] [--program FILE] [--work DIR]
  *     deno task bench --memory
  *
+ * `--work` should be a tmpfs of some gigabytes (`mount -t tmpfs none DIR`), or a disk is measured too; not
+ * one below /dev, where Deno permits nothing to a confined thread.
+ *
  * A table on stderr, a line of JSON for each result on stdout. Needs Linux, nginx, curl and GNU
  * tar; the trees come from npm unless `--trees` names a directory that has them.
  */
@@ -27,7 +30,7 @@ const { values } = parseArgs({
     trees: { type: "string" },
     runs: { type: "string", default: "5" },
     program: { type: "string" },
-    work: { type: "string", default: "/dev/shm" },
+    work: { type: "string", default: "/tmp" },
     memory: { type: "boolean", default: false },
   },
 });

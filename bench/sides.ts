@@ -42,7 +42,7 @@ export async function zeroShare(program: Program, store: string, work: string): 
       const { env, store: target } = sandboxEnv(directory);
       mkdirSync(target, { recursive: true });
       const address = `127.0.0.1:${server.port}`;
-      const args = ["fetch", load.digest, "-H", address, "--store", target, "--no-share"];
+      const args = ["fetch", load.digest, "-H", address, "--store", target];
       const before = performance.now();
       await using fetch = start(program, args, { env, limit: BENCH_LIMIT_MS });
       const peak = watchPeak(fetch);

@@ -1,34 +1,56 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, hash } from "node:crypto";
 import { hashNameOf } from "../manifest/digest.ts";
 import { type Extent, extentIndexAt } from "../manifest/layout.ts";
+import type { FileEntry } from "../manifest/manifest.ts";
 import { CHUNK_SIZE } from "../wire/limits.ts";
 import type { Held } from "./holdings.ts";
+import type { KnownFiles } from "./known_files.ts";
 import { ListedTree } from "./listed_tree.ts";
 
 /**
  * Reads a range of an implementation's content stream.
  *
  * A file that lies wholly inside the range is hashed in passing, and its last bytes are not given
- * out before the hash is right: a damaged file never looks complete to anyone.
+ * out before the hash is right: a damaged file never looks complete to anyone. A file of up to
+ * `CHUNK_SIZE` is hashed before any of it is given out.
  */
 export class ContentReader {
   readonly #held: Held;
   readonly #tree: ListedTree;
+  readonly #known: KnownFiles | undefined;
   readonly #start: number;
   readonly #end: number;
   #position: number;
   #index: number;
+  /** A content that was read at once, and not given out at once. */
+  #whole: Uint8Array | undefined;
   #file: Deno.FsFile | undefined;
+  #info: Deno.FileInfo | undefined;
   #hash: Hash | undefined;
 
-  /** Bytes `start` to `end` (exclusive) of the stream, with `start < end <= size`. */
-  constructor(held: Held, start: number, end: number) {
+  /**
+   * Bytes `start` to `end` (exclusive) of the stream, with `start <= end <= size`.
+   *
+   * @param options.known large files that need not be hashed again
+   */
+  constructor(
+    held: Held,
+    start: number,
+    end: number,
+    options: { known?: KnownFiles | undefined } = {},
+  ) {
     this.#held = held;
     this.#tree = new ListedTree(held.digest, held.path);
+    this.#known = options.known;
     this.#start = start;
     this.#end = end;
     this.#position = start;
     this.#index = start < end ? extentIndexAt(held.stream, start) : 0;
+  }
+
+  /** Where in the stream the next bytes are. */
+  get position(): number {
+    return this.#position;
   }
 
   /**
@@ -40,60 +62,90 @@ export class ContentReader {
     const length = Math.min(CHUNK_SIZE, this.#end - this.#position);
     if (length === 0) return undefined;
     const chunk = new Uint8Array(length);
-    let filled = 0;
-    while (filled < length) {
-      const extent = this.#held.stream.extents[this.#index]!;
-      const into = chunk.subarray(
-        filled,
-        Math.min(length, filled + extent.offset + extent.size - this.#position),
-      );
-      this.#fill(extent, into);
-      filled += into.length;
-      this.#position += into.length;
-      if (this.#position === extent.offset + extent.size) this.#finish(extent);
-    }
+    this.read(chunk);
     return chunk;
+  }
+
+  /**
+   * Fills `into`, which must not be larger than what is left, with the next bytes.
+   *
+   * @throws DamagedImplementation when a file is not as the manifest lists it
+   */
+  read(into: Uint8Array): void {
+    for (let filled = 0; filled < into.length;) {
+      const extent = this.#held.stream.extents[this.#index]!;
+      const end = extent.offset + extent.size;
+      const part = into.subarray(filled, Math.min(into.length, filled + end - this.#position));
+      this.#fill(extent, part);
+      filled += part.length;
+      this.#position += part.length;
+      if (this.#position === end) this.#finish(extent);
+    }
   }
 
   close(): void {
     this.#file?.close();
     this.#file = undefined;
+    this.#whole = undefined;
   }
 
   #fill(extent: Extent, into: Uint8Array): void {
     const entry = extent.entries[0]!;
     const within = this.#position - extent.offset;
-    if (within === 0) {
-      this.#hash = extent.offset >= this.#start && extent.offset + extent.size <= this.#end
-        ? createHash(hashNameOf(this.#held.manifest.algorithm))
-        : undefined;
-    }
-    if (entry.kind === "symlink") {
-      into.set(this.#tree.readLink(entry).subarray(within, within + into.length));
-    } else {
-      if (this.#file === undefined) {
-        this.#file = this.#tree.open(entry);
-        if (within > 0) this.#file.seekSync(within, Deno.SeekMode.Start);
+    if (entry.kind === "symlink" || extent.size <= CHUNK_SIZE && this.#hasAllOf(extent)) {
+      if (within === 0 && into.length === extent.size) return this.#readWhole(extent, into);
+      if (this.#whole === undefined) {
+        this.#whole = new Uint8Array(extent.size);
+        this.#readWhole(extent, this.#whole);
       }
-      for (let filled = 0; filled < into.length;) {
-        const count = this.#file.readSync(into.subarray(filled));
-        if (count === null) throw this.#tree.damaged(entry, "it shrank while it was read");
-        filled += count;
-      }
+      into.set(this.#whole.subarray(within, within + into.length));
+      return;
     }
+    this.#file ??= this.#open(extent, entry, within);
+    this.#tree.fill(entry, this.#file, into);
     this.#hash?.update(into);
   }
 
+  #hasAllOf({ offset, size }: Extent): boolean {
+    return offset >= this.#start && offset + size <= this.#end;
+  }
+
+  #readWhole(extent: Extent, into: Uint8Array): void {
+    const entry = extent.entries[0]!;
+    if (entry.kind === "symlink") into.set(this.#tree.readLink(entry));
+    else this.#tree.readToHash(entry, into);
+    this.#check(extent, hash(hashNameOf(this.#held.manifest.algorithm), into, "hex"));
+  }
+
+  #open(extent: Extent, entry: FileEntry, within: number): Deno.FsFile {
+    const { file, info } = this.#tree.openAndLook(entry);
+    if (within > 0) {
+      file.seekSync(within, Deno.SeekMode.Start);
+    } else if (this.#hasAllOf(extent) && this.#known?.has(info, extent.hash) !== true) {
+      this.#info = info;
+      this.#hash = createHash(hashNameOf(this.#held.manifest.algorithm));
+    }
+    return file;
+  }
+
   #finish(extent: Extent): void {
-    this.close();
-    const found = this.#hash?.digest("hex");
+    const hash = this.#hash;
     this.#hash = undefined;
     this.#index++;
-    if (found !== undefined && found !== extent.hash) {
-      throw this.#tree.damaged(
-        extent.entries[0]!,
-        `its hash should be ${extent.hash}, found ${found}`,
-      );
+    if (hash !== undefined) {
+      const found = hash.digest("hex");
+      if (found === extent.hash) this.#known?.add(this.#info!, this.#file!.statSync(), found);
+      else this.close();
+      this.#check(extent, found);
     }
+    this.close();
+  }
+
+  #check(extent: Extent, found: string): void {
+    if (found === extent.hash) return;
+    throw this.#tree.damaged(
+      extent.entries[0]!,
+      `its hash should be ${extent.hash}, found ${found}`,
+    );
   }
 }

@@ -93,6 +93,8 @@ class Answerer {
         const { coding, type } = ARCHIVES[route.format];
         return this.#archive(call, held, coding, { "content-type": type });
       }
+      default:
+        return say(404, "There is nothing here");
     }
   }
 

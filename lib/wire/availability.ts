@@ -40,7 +40,9 @@ export function parseAvailability(text: string): Availability | undefined {
     return undefined;
   }
   const { size, pieceSize: each, pieces } = Object(value) as Record<string, unknown>;
-  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) return undefined;
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0 || Object.is(size, -0)) {
+    return undefined;
+  }
   if (each !== pieceSize(size) || typeof pieces !== "string") return undefined;
   if (pieces === "all") return { size, pieceSize: each, pieces };
   const flags = decodeBitfield(pieces, pieceCount(size));

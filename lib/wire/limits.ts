@@ -37,7 +37,7 @@ export const REMEMBERED_QUERIES = 1024;
 /** A manifest, in bytes: 2 million files have about this much, and it is held in memory. */
 export const MAX_MANIFEST_SIZE = 256 * 1024 * 1024;
 
-/** The path of a request: four digests and an ending take under 300 characters. */
+/** The path and the query of a request: four digests take under 300 characters, a bitfield 342. */
 export const MAX_PATH_LENGTH = 2048;
 
 /** The records that describe one entry of an archive, in bytes together: names are under 4 KiB. */
@@ -58,6 +58,9 @@ export const STALL_TIMEOUT_MS = 2000;
 /** What a fetch gathers before it hashes and writes, in bytes: large enough to hide the calls. */
 export const BLOCK_SIZE = 256 * 1024;
 
+/** What a peer says of its pieces, in bytes: a bitfield of 2,048 pieces and two numbers. */
+export const MAX_AVAILABILITY_SIZE = 4096;
+
 // What a server gives
 
 /** What is read from a file at once, in bytes: the fastest size, and little memory a transfer. */
@@ -77,3 +80,33 @@ export const STALLED_READER_MS = 30_000;
 
 /** How long running transfers may go on after the server was told to stop. */
 export const SHUTDOWN_MS = 5000;
+
+/** How long a server waits at most before it says again which pieces it has, in seconds. */
+export const MAX_WAIT_SECONDS = 30;
+
+/** How often it looks at what a download on its machine has, while somebody waits for that. */
+export const AVAILABILITY_POLL_MS = 100;
+
+/** Requests that wait for pieces: each costs hardly more than its connection. */
+export const MAX_WAITS = 256;
+
+/** The same for one address: a fetch has one for each machine and implementation. */
+export const MAX_WAITS_PER_ADDRESS = 16;
+
+/** Compressed pieces that are kept in memory, in bytes: half of what a large program shrinks to. */
+export const COMPRESSED_CACHE_BYTES = 64 * 1024 * 1024;
+
+/** What has to be saved for a piece to be worth compressing, as a part of its size. */
+export const WORTHWHILE_SAVING = 0.05;
+
+/** Implementations whose piece digests are kept: 64 KiB each at most. */
+export const REMEMBERED_PIECE_DIGESTS = 16;
+
+/** Implementations for which it is counted how often each piece was sent: 8 KiB each at most. */
+export const COUNTED_IMPLEMENTATIONS = 64;
+
+/** Files whose hash is known for as long as they are unchanged: about 10 MB. */
+export const REMEMBERED_FILES = 50_000;
+
+/** What is sent at once under an upload limit, in bytes: small enough for others to come between. */
+export const LIMITED_CHUNK_SIZE = 64 * 1024;

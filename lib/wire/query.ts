@@ -2,6 +2,7 @@ import { type Digest, isDigest } from "../manifest/digest.ts";
 import { decodeLines, encodeLines } from "./datagram.ts";
 import { MAX_DATAGRAM_SIZE } from "./limits.ts";
 import { lineOfNonce, nonceOfLine } from "./nonce.ts";
+import { lineOfPort, portOfLine } from "./port.ts";
 import { offerLine, REPLY_OVERHEAD } from "./reply.ts";
 
 const TITLE = "0share";
@@ -10,6 +11,8 @@ const TITLE = "0share";
 export interface Query {
   /** Each on its own: whether two of them name one and the same tree is not said. */
   readonly digests: readonly Digest[];
+  /** Where the sender answers over HTTP with what it has of them, if it does. */
+  readonly port?: number | undefined;
   /** 16 lower-case hexadecimal digits that a reply has to repeat; the program of 2008 has none. */
   readonly nonce?: string | undefined;
 }
@@ -18,15 +21,18 @@ export interface Query {
  * The datagrams that ask for these digests, each once: as few as there can be while the reply to
  * each, whatever is offered, still fits in one datagram too. None for no digest.
  *
- * @throws TypeError for a nonce that is none
+ * @throws RangeError for a port that is none, TypeError for a nonce that is none
  */
 export function encodeQuery(query: Query): Uint8Array<ArrayBuffer>[] {
-  const nonce = query.nonce === undefined ? [] : [lineOfNonce(query.nonce)];
+  const last = [
+    ...(query.port === undefined ? [] : [lineOfPort(query.port)]),
+    ...(query.nonce === undefined ? [] : [lineOfNonce(query.nonce)]),
+  ];
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
   let lines: string[] = [];
   let replySize = REPLY_OVERHEAD;
   const flush = () => {
-    if (lines.length > 0) datagrams.push(encodeLines([TITLE, ...lines, ...nonce]));
+    if (lines.length > 0) datagrams.push(encodeLines([TITLE, ...lines, ...last]));
     lines = [];
     replySize = REPLY_OVERHEAD;
   };
@@ -41,8 +47,8 @@ export function encodeQuery(query: Query): Uint8Array<ArrayBuffer>[] {
 }
 
 /**
- * Reads a datagram, whatever it is. Lines that are neither a digest nor a nonce are ignored, and so
- * are repetitions; of several nonces the last one counts.
+ * Reads a datagram, whatever it is. Lines that are neither a digest nor a port nor a nonce are
+ * ignored, and so are repetitions; of several ports or nonces the last one counts.
  *
  * @returns undefined for what is no query, or asks for nothing
  */
@@ -51,5 +57,10 @@ export function decodeQuery(bytes: Uint8Array): Query | undefined {
   if (lines === undefined) return undefined;
   const digests = [...new Set(lines.filter(isDigest))];
   if (digests.length === 0) return undefined;
-  return { digests, nonce: lines.map(nonceOfLine).findLast((nonce) => nonce !== undefined) };
+  const port = lines.map(portOfLine).findLast((port) => port !== undefined);
+  return {
+    digests,
+    ...(port === undefined ? {} : { port }),
+    nonce: lines.map(nonceOfLine).findLast((nonce) => nonce !== undefined),
+  };
 }

@@ -2,6 +2,7 @@ import { type Digest, isDigest } from "../manifest/digest.ts";
 import { decodeLines, encodeLines } from "./datagram.ts";
 import { MAX_DATAGRAM_SIZE } from "./limits.ts";
 import { lineOfNonce, nonceOfLine } from "./nonce.ts";
+import { lineOfPort, portOfLine } from "./port.ts";
 
 const TITLE = "0share-reply";
 
@@ -41,10 +42,7 @@ export function offerLine({ digest, state }: Offered): string {
  * @throws RangeError for a port that is none, TypeError for a nonce that is none
  */
 export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
-  if (!isPort(reply.port)) {
-    throw new RangeError(`Cannot send port: expected 1 to 65535, found ${reply.port}`);
-  }
-  const lines = [TITLE, `port ${reply.port}`];
+  const lines = [TITLE, lineOfPort(reply.port)];
   let size = REPLY_OVERHEAD;
   for (const offer of reply.offers) {
     const line = offerLine(offer);
@@ -65,25 +63,19 @@ export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
 export function decodeReply(bytes: Uint8Array): Reply | undefined {
   const lines = decodeLines(TITLE, bytes);
   if (lines === undefined) return undefined;
-  const ports: number[] = [];
+  const ports: (number | undefined)[] = [];
   const offers = new Map<Digest, OfferState>();
   let nonce: string | undefined;
   for (const line of lines) {
     const space = line.indexOf(" ");
     const word = line.slice(0, space);
     const value = line.slice(space + 1);
-    if (word === "port") ports.push(/^[1-9]\d{0,4}$/.test(value) ? Number(value) : 0);
+    if (word === "port") ports.push(portOfLine(line));
     else if (STATES.has(word) && isDigest(value)) {
       if (!offers.has(value)) offers.set(value, word as OfferState);
     } else nonce = nonceOfLine(line) ?? nonce;
   }
   const [port] = ports;
-  if (port === undefined || ports.length > 1 || !isPort(port) || offers.size === 0) {
-    return undefined;
-  }
+  if (port === undefined || ports.length > 1 || offers.size === 0) return undefined;
   return { port, offers: [...offers].map(([digest, state]) => ({ digest, state })), nonce };
-}
-
-function isPort(port: number): boolean {
-  return Number.isInteger(port) && port >= 1 && port <= 65535;
 }

@@ -4,12 +4,31 @@ import { MAX_PATH_LENGTH } from "./limits.ts";
 
 export type ArchiveFormat = "tar" | "tar.gz" | "tar.zst";
 
-/** What the path of a request asks for. */
+/** What the path and the query of a request ask for. */
 export type Route =
   /** The tree as a tar: the route of 2008. */
   | { readonly kind: "tree"; readonly digest: Digest }
   | { readonly kind: "manifest"; readonly digest: Digest }
   | { readonly kind: "content"; readonly digest: Digest }
+  /** Which pieces are here: at once, or when that is no longer what is known, or `wait` is over. */
+  | {
+    readonly kind: "availability";
+    readonly digest: Digest;
+    /** In seconds. */
+    readonly wait?: number;
+    /** A bitfield of the pieces that the client knows to be here; otherwise what is here now. */
+    readonly known?: string;
+  }
+  /** Pieces `first` to `last`, inclusive. */
+  | {
+    readonly kind: "pieces";
+    readonly digest: Digest;
+    readonly first: number;
+    readonly last: number;
+  }
+  /** One of the pieces that the client lacks, by a bitfield; the server chooses. */
+  | { readonly kind: "any-piece"; readonly digest: Digest; readonly lacks: string }
+  | { readonly kind: "piece-digests"; readonly digest: Digest }
   /** The tree that has any of these digests, as an archive: the route of Zero Install for .NET. */
   | {
     readonly kind: "archive";
@@ -22,17 +41,28 @@ export type Route =
 /** Longer endings do not end in shorter ones, so that the order does not matter. */
 const FORMATS: readonly ArchiveFormat[] = ["tar", "tar.gz", "tar.zst"];
 
+/** `A` or `A-B`: whether there are that many pieces is not known here. */
+const RUN = /^(0|[1-9]\d{0,14})(?:-(0|[1-9]\d{0,14}))?$/;
+
+/** The characters of a bitfield; how many there are, only who has the manifest can check. */
+const BITFIELD = /^[A-Za-z0-9_-]{0,1024}$/;
+
+/** Seconds, with up to three decimals. */
+const SECONDS = /^\d{1,5}(?:\.\d{1,3})?$/;
+
 /**
- * Reads the path of a request, as it was sent: percent-encoded, without query. Use `requestPath`
- * to get it, because the URL parser resolves `..`, and `%2e%2e` too, before anyone can refuse it.
+ * Reads the path of a request, as it was sent: percent-encoded. Use `requestPath` to get it,
+ * because the URL parser resolves `..`, and `%2e%2e` too, before anyone can refuse it.
  *
  * A path is decoded once. Dots, slashes, percent signs and NUL have no business in encoded form,
  * where one reader might see a name and the next one a way out of the tree.
  *
+ * @param query what stands behind the question mark, `requestQuery`; names that are not known are
+ *   ignored
  * @returns undefined for a route that is not known
  */
-export function parseRoute(path: string): Route | undefined {
-  if (path.length > MAX_PATH_LENGTH) return bad("the path is too long");
+export function parseRoute(path: string, query = ""): Route | undefined {
+  if (path.length + query.length > MAX_PATH_LENGTH) return bad("the path is too long");
   const names: string[] = [];
   for (const segment of path.split("/")) {
     if (/%(?:2e|2f|5c|25|00)/i.test(segment)) {
@@ -47,11 +77,14 @@ export function parseRoute(path: string): Route | undefined {
       return bad("the path is not percent-encoded UTF-8");
     }
   }
-  const [before, first, second, third, ...more] = names;
+  const [before, first, second, third, fourth, ...more] = names;
   if (before !== "" || first === undefined || more.length > 0) return undefined;
   try {
     if (second === undefined) return archiveRoute(first);
-    return first === "implementation" ? implementationRoute(second, third) : undefined;
+    if (first !== "implementation") return undefined;
+    return fourth === undefined
+      ? implementationRoute(second, third, query)
+      : pieceRoute(second, third!, fourth, query);
   } catch (error) {
     if (!(error instanceof InvalidDigest)) throw error;
     return bad(error.message);
@@ -59,7 +92,8 @@ export function parseRoute(path: string): Route | undefined {
 }
 
 /**
- * The path of a route; `=` and `,` stay as they are, for RFC 3986 allows them in a path.
+ * The path of a route, with its query; `=` and `,` stay as they are, for RFC 3986 allows them in a
+ * path.
  *
  * @throws TypeError for a bad route, which has none
  */
@@ -70,6 +104,22 @@ export function formatRoute(route: Route): string {
     case "manifest":
     case "content":
       return `/implementation/${route.digest}/${route.kind}`;
+    case "availability": {
+      const query = [
+        ...(route.wait === undefined ? [] : [`wait=${route.wait}`]),
+        ...(route.known === undefined ? [] : [`known=${route.known}`]),
+      ];
+      const path = `/implementation/${route.digest}/pieces`;
+      return query.length === 0 ? path : `${path}?${query.join("&")}`;
+    }
+    case "pieces": {
+      const run = route.first === route.last ? route.first : `${route.first}-${route.last}`;
+      return `/implementation/${route.digest}/pieces/${run}`;
+    }
+    case "any-piece":
+      return `/implementation/${route.digest}/pieces/any?lacks=${route.lacks}`;
+    case "piece-digests":
+      return `/implementation/${route.digest}/piece-digests`;
     case "archive":
       return `/${route.digests.join(",")}.${route.format}`;
     case "bad":
@@ -82,10 +132,58 @@ export function requestPath(url: string): string {
   return /^[^:/?#]+:\/\/[^/?#]*([^?#]*)/.exec(url)?.[1] || "/";
 }
 
-function implementationRoute(name: string, what: string | undefined): Route | undefined {
-  if (what === undefined) return { kind: "tree", digest: parseDigest(name) };
-  if (what !== "manifest" && what !== "content") return undefined;
-  return { kind: what, digest: parseDigest(name) };
+/** What stands behind the question mark of a URL, as it was sent. */
+export function requestQuery(url: string): string {
+  return /^[^?#]*\?([^#]*)/.exec(url)?.[1] ?? "";
+}
+
+function implementationRoute(
+  name: string,
+  what: string | undefined,
+  query: string,
+): Route | undefined {
+  switch (what) {
+    case undefined:
+      return { kind: "tree", digest: parseDigest(name) };
+    case "manifest":
+    case "content":
+    case "piece-digests":
+      return { kind: what, digest: parseDigest(name) };
+    case "pieces":
+      return availabilityRoute(parseDigest(name), new URLSearchParams(query));
+    default:
+      return undefined;
+  }
+}
+
+function availabilityRoute(digest: Digest, query: URLSearchParams): Route {
+  const [wait, known] = [query.get("wait"), query.get("known")];
+  if (wait !== null && !SECONDS.test(wait)) return bad("the wait is not a number of seconds");
+  if (known !== null && !BITFIELD.test(known)) return bad("what is known is not a bitfield");
+  return {
+    kind: "availability",
+    digest,
+    ...(wait === null ? {} : { wait: Number(wait) }),
+    ...(known === null ? {} : { known }),
+  };
+}
+
+function pieceRoute(
+  name: string,
+  what: string,
+  which: string,
+  query: string,
+): Route | undefined {
+  if (what !== "pieces") return undefined;
+  const digest = parseDigest(name);
+  if (which === "any") {
+    const lacks = new URLSearchParams(query).get("lacks");
+    if (lacks === null || !BITFIELD.test(lacks)) return bad("what is lacked is not a bitfield");
+    return { kind: "any-piece", digest, lacks };
+  }
+  const [, first, last = first] = RUN.exec(which) ?? [];
+  if (!(Number(first) <= Number(last))) return bad("these are not pieces, such as 7 or 7-9");
+  return { kind: "pieces", digest, first: Number(first), last: Number(last) };
 }
 
 function archiveRoute(name: string): Route | undefined {

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
-import { addImplementation } from "../serve/implementations.ts";
+import { addImplementation, noise } from "../serve/implementations.ts";
 import { needs } from "../skips.ts";
+import { file } from "../vectors/trees.ts";
 import { FakePeer } from "./lib/fake_peer.ts";
 import { bytesIn, digestsIn, LARGER, machine, namesIn, serveOn, snapshot } from "./lib/machine.ts";
 import { programs, run, start } from "./lib/program.ts";
@@ -79,6 +80,36 @@ for (const program of programs()) {
       },
     });
   }
+
+  Deno.test({
+    name: `${program.name}: killed again and again at any moment, no digest ever names half a tree`,
+    ...needs("posix"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const one = machine(directory, "one");
+      const two = directory.sandbox("two");
+      const small = Array.from({ length: 500 }, (_, n) => file(`small ${n}`, noise(n, 1 + n)));
+      const { digest, path } = await addImplementation(one.store, [...LARGER, ...small]);
+      await using server = await serveOn(program, one);
+      const args = ["fetch", digest, "-H", `127.0.0.1:${server.port}`];
+      const wanted = snapshot(path, { directoryTimes: false }).length;
+      for (let delay = 50; digestsIn(two.store).length === 0; delay += 25) {
+        await using fetching = start(program, args, { env: two.env });
+        await Promise.race([
+          fetching.ended,
+          fetching.output(/^Connecting/m).then(() =>
+            new Promise((resolve) => setTimeout(resolve, delay - 50))
+          ),
+        ]);
+        fetching.signal("SIGKILL");
+        await fetching.ended;
+      }
+      assert.equal(snapshot(join(two.store, digest), { directoryTimes: false }).length, wanted);
+      assert.equal((await run(program, ["verify", digest], { env: two.env })).code, 0);
+      assert.equal((await run(program, args, { env: two.env })).code, 0);
+      await server.stop();
+    },
+  });
 
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.test({

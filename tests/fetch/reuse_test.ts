@@ -306,16 +306,12 @@ Deno.test({
             const added = await addImplementation(store(tree, `${index}`), nodes, algorithm);
             const files = added.manifest.entries.filter(({ kind }) => kind === "file");
             const spare = tree.scratch.directory(`spare${index}`);
-            for (const [number, { at, how }] of damages.entries()) {
-              const entry = files[at % files.length];
-              if (entry === undefined) continue;
+            for (const { at, how } of damages) {
+              // Each only once: whoever wrote to a pipe would wait for ever.
+              const [entry] = files.splice(at % Math.max(1, files.length), 1);
+              if (entry === undefined) break;
               if (entry.directory === "" && how === "a symlink in its directory's place") continue;
-              try {
-                DAMAGES[how]!(`${added.path}/${pathOf(entry)}`, `${spare}/${number}`);
-              } catch (error) {
-                // It was damaged before.
-                assert.ok(error instanceof Error && "code" in error, String(error));
-              }
+              DAMAGES[how]!(`${added.path}/${pathOf(entry)}`, `${spare}/${files.length}`);
             }
           }
           const stores = locals.map((_, index) => store(tree, `${index}`));

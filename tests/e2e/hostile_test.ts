@@ -1,0 +1,428 @@
+/** Peers that lie, break off, stall or never end, when they speak of manifests and content. */
+
+import assert from "node:assert/strict";
+
+import { digestOf } from "../../lib/manifest/digest.ts";
+import { type Implementation, noise, streamOf } from "../serve/implementations.ts";
+import { file } from "../vectors/trees.ts";
+import { Scene, withPeer } from "./lib/hostile_fetch.ts";
+import {
+  type Answer,
+  type Answering,
+  content,
+  HostilePeer,
+  partial,
+  sized,
+} from "./lib/hostile_peer.ts";
+import { digestsIn, freePort, LARGER } from "./lib/machine.ts";
+import { programs, run } from "./lib/program.ts";
+
+interface Case {
+  /** What the peer does. */
+  readonly name: string;
+  readonly answering: (implementation: Implementation) => Answering;
+  readonly code: 3 | 4;
+  readonly reason: RegExp;
+}
+
+/** Good in everything but the answers to one kind of question. */
+function but(
+  what: "manifest" | "content",
+  answer: (stream: Uint8Array, start: number, end: number) => Answer,
+): Case["answering"] {
+  return (implementation) => {
+    const good = content(implementation);
+    const stream = streamOf(implementation);
+    return (asked) => {
+      if (!asked.path.endsWith(`/${what}`)) return good(asked);
+      const { start, end } = asked.range ?? { start: 0, end: stream.length };
+      return answer(stream, start, end);
+    };
+  };
+}
+
+async function* endless(): AsyncGenerator<Uint8Array> {
+  const part = new TextEncoder().encode(noise(77, 256 * 1024));
+  for (;;) yield await Promise.resolve(part);
+}
+
+async function* andThenEndless(first: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield first;
+  yield* endless();
+}
+
+function changed(bytes: Uint8Array, at: number): Uint8Array {
+  const other = bytes.slice();
+  other[at]! ^= 1;
+  return other;
+}
+
+function text(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** Nothing is said about the length of the body. */
+function unsized(body: Answer["body"], start: number, end: number, size: number): Answer {
+  return {
+    status: 206,
+    headers: [`Content-Range: bytes ${start}-${end - 1}/${size}`],
+    body: body!,
+  };
+}
+
+const CASES: readonly Case[] = [
+  {
+    name: "sends a manifest that does not hash to the digest",
+    answering: but("manifest", () => sized(text(`F ${"0".repeat(64)} 1 1 a\n`))),
+    code: 4,
+    reason: /^Manifest does not match its digest: expected sha256new_\w+, found sha256new_\w+/,
+  },
+  {
+    name: "sends a manifest without end",
+    answering: but("manifest", () => ({ body: endless() })),
+    code: 4,
+    reason: /^a manifest of over 268435456 bytes/,
+  },
+  {
+    name: "says that its manifest has more bytes than it sends",
+    answering: but(
+      "manifest",
+      () => ({ headers: ["Content-Length: 200000000000"], body: text("F") }),
+    ),
+    code: 3,
+    reason: /./,
+  },
+  {
+    name: "says that its manifest is compressed, which is not true",
+    answering: but("manifest", () => sized(text("F no gzip"), "Content-Encoding: gzip")),
+    code: 3,
+    reason: /./,
+  },
+  {
+    name: "sends a manifest with headers without end",
+    answering: but("manifest", () => ({ status: 0, body: endlessHeaders() })),
+    code: 3,
+    reason: /./,
+  },
+  {
+    name: "answers with something else than HTTP",
+    answering: () => () => ({ status: 0, body: text("220 mail.example ESMTP\r\n") }),
+    code: 3,
+    reason: /./,
+  },
+  {
+    name: "accepts the connection and says nothing",
+    answering: () => () => ({ status: 0, end: "stall" }),
+    code: 3,
+    reason: /^it sent nothing for 5 seconds/,
+  },
+  {
+    name: "breaks the connection off at once",
+    answering: () => () => ({ status: 0, end: "reset" }),
+    code: 3,
+    reason: /./,
+  },
+  {
+    name: "has one bit wrong",
+    answering: but(
+      "content",
+      (stream, start, end) =>
+        partial(changed(stream, 700_000).slice(start, end), start, stream.length),
+    ),
+    code: 4,
+    reason: /^wrong bytes for "d": expected [0-9a-f]{64}, found [0-9a-f]{64}/,
+  },
+  {
+    name: "sends the bytes of another implementation",
+    answering: but(
+      "content",
+      (stream, start, end) => partial(text(noise(55, end - start)), start, stream.length),
+    ),
+    code: 4,
+    reason: /^wrong bytes for "a"/,
+  },
+  {
+    name: "sends fewer bytes than it says",
+    answering: but("content", (stream, start, end) => ({
+      ...partial(stream.slice(start, end), start, stream.length),
+      body: stream.slice(start, end - 10),
+    })),
+    code: 3,
+    reason: /./,
+  },
+  {
+    name: "ends early without having said how long its answer is",
+    answering: but(
+      "content",
+      (stream, start, end) => unsized(stream.slice(start, end - 10), start, end, stream.length),
+    ),
+    code: 3,
+    reason: /^its answer ended 10 bytes early/,
+  },
+  {
+    name: "sends more bytes than were asked for",
+    answering: but(
+      "content",
+      (stream, start, end) =>
+        unsized(andThen(stream.slice(start, end), text("more")), start, end, stream.length),
+    ),
+    code: 4,
+    reason: /^more bytes than were asked for/,
+  },
+  {
+    name: "never stops sending after all is sent",
+    answering: but(
+      "content",
+      (stream, start, end) =>
+        unsized(andThenEndless(stream.slice(start, end)), start, end, stream.length),
+    ),
+    code: 4,
+    reason: /^more bytes than were asked for/,
+  },
+  {
+    name: "sends wrong bytes without end",
+    answering: but(
+      "content",
+      (stream, start, end) => unsized(endless(), start, end, stream.length),
+    ),
+    code: 4,
+    reason: /^wrong bytes for "a"/,
+  },
+  {
+    name: "stalls in the middle",
+    answering: but("content", (stream, start, end) => ({
+      ...partial(stream.slice(start, end), start, stream.length),
+      body: stream.slice(start, start + 300_000),
+      end: "stall",
+    })),
+    code: 3,
+    reason: /^it sent nothing for 2 seconds/,
+  },
+  {
+    name: "breaks off in the middle",
+    answering: but("content", (stream, start, end) => ({
+      ...partial(stream.slice(start, end), start, stream.length),
+      body: stream.slice(start, start + 300_000),
+      end: "reset",
+    })),
+    code: 3,
+    reason: /./,
+  },
+  {
+    name: "sends another range than was asked for",
+    answering: but(
+      "content",
+      (stream, start, end) => partial(stream.slice(start, end - 1), start, stream.length),
+    ),
+    code: 4,
+    reason: /^another range than was asked for: "bytes 0-/,
+  },
+  {
+    name: "sends a range of something that has another size",
+    answering: but(
+      "content",
+      (stream, start, end) => partial(stream.slice(start, end), start, stream.length + 1),
+    ),
+    code: 4,
+    reason: /^another range than was asked for/,
+  },
+  {
+    name: "sends a range and does not say which",
+    answering: but("content", (stream) => ({ status: 206, ...sized(stream) })),
+    code: 4,
+    reason: /^another range than was asked for: null/,
+  },
+  {
+    name: "says that its content is compressed, which is not true",
+    answering: but("content", (stream, start, end) => {
+      const { headers, ...rest } = partial(stream.slice(start, end), start, stream.length);
+      return { ...rest, headers: [...headers!, "Content-Encoding: gzip"] };
+    }),
+    code: 3,
+    reason: /./,
+  },
+  ...[500, 503, 204, 416].map((status): Case => ({
+    name: `answers ${status}`,
+    answering: but("content", () => ({ status, headers: ["Content-Length: 0"] })),
+    code: 3,
+    reason: new RegExp(`^it answered ${status} `),
+  })),
+];
+
+async function* endlessHeaders(): AsyncGenerator<Uint8Array> {
+  yield text("HTTP/1.1 200 OK\r\n");
+  for (let number = 0;; number++) {
+    yield await Promise.resolve(text(`X-${number}: ${noise(1, 999)}\r\n`));
+  }
+}
+
+async function* andThen(...parts: Uint8Array[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield await Promise.resolve(part);
+}
+
+for (const program of programs()) {
+  for (const { name, answering, code, reason } of CASES) {
+    Deno.test(`${program.name}: a peer that ${name} is refused, and another one is used`, async () => {
+      await using scene = await Scene.open(program, LARGER);
+      const { implementation } = scene;
+      await using evil = new HostilePeer(answering(implementation));
+      await using good = new HostilePeer(content(implementation));
+      scene.assertRefused(await scene.fetch(evil.host), code, evil.host, reason);
+      await scene.assertFetched(await scene.fetch(evil.host, good.host));
+    });
+  }
+
+  Deno.test(`${program.name}: a peer that sends elsewhere is not followed there`, async () => {
+    await using scene = await Scene.open(program, LARGER);
+    const { implementation } = scene;
+    await using elsewhere = new HostilePeer(content(implementation));
+    for (const what of ["manifest", "content"] as const) {
+      const answering = but(what, () => ({
+        status: 302,
+        headers: [
+          `Location: http://${elsewhere.host}/implementation/${implementation.digest}/${what}`,
+          "Content-Length: 0",
+        ],
+      }));
+      await withPeer(answering(implementation), async (evil) => {
+        const result = await scene.fetch(evil.host);
+        scene.assertRefused(result, 3, evil.host, /^it answered 302 /);
+      });
+    }
+    assert.deepEqual(elsewhere.asked, []);
+  });
+
+  Deno.test(`${program.name}: what was right of a peer that then fails is not asked for again`, async () => {
+    await using scene = await Scene.open(program, LARGER);
+    const { implementation } = scene;
+    const half = but("content", (stream, start, end) => ({
+      ...partial(stream.slice(start, end), start, stream.length),
+      body: stream.slice(start, start + 700_000),
+    }));
+    await using first = new HostilePeer(half(implementation));
+    scene.assertRefused(await scene.fetch(first.host), 3, first.host, /./);
+    // It knows no ranges, and so cannot go on where the first one stopped.
+    await using whole = new HostilePeer(
+      but("content", (stream) => sized(stream))(implementation),
+    );
+    scene.assertRefused(await scene.fetch(whole.host), 3, whole.host, /^it answered 200 /);
+    await using good = new HostilePeer(content(implementation));
+    await scene.assertFetched(await scene.fetch(whole.host, good.host));
+    const asked = good.asked.flatMap(({ range }) => range ?? []);
+    const bytes = asked.reduce((sum, { start, end }) => sum + end - start, 0);
+    assert.ok(bytes > 0 && bytes <= streamOf(implementation).length - 600_000, `${bytes}`);
+  });
+
+  Deno.test(`${program.name}: manifests that hash to their digests and are none are refused`, async () => {
+    const hash = "a".repeat(64);
+    const bodies = [
+      `F ${hash} 1 1 ..\n`,
+      `F ${hash} 1 1 .\n`,
+      `F ${hash} 1 1 \n`,
+      `F ${hash} 1 1 ../../x\n`,
+      `F ${hash} 1 1 /etc/x\n`,
+      `D /..\n`,
+      `D /../x\n`,
+      `D //etc\n`,
+      `D etc\n`,
+      `D /a/b\n`,
+      `F ${hash} 1 1 a\nF ${hash} 1 1 a\n`,
+      `F ${hash} 1 1 a\nD /a\n`,
+      `S ${hash} 4 a\nD /a\nF ${hash} 1 1 x\n`,
+      `F ${hash} 1 1 b\nF ${hash} 1 1 a\n`,
+      `F ${hash} 1 01 a\n`,
+      `F ${hash} 1 -1 a\n`,
+      `F ${hash} 1 99999999999999999999 a\n`,
+      `F ${hash.toUpperCase()} 1 1 a\n`,
+      `F ${hash} 1 1 a\0b\n`,
+      `F ${hash} 1 1 a`,
+      `F ${hash} 1 1 a\n\n`,
+      `H ${hash} 1 1 a\n`,
+      "\n",
+      "\ufeffD /a\n",
+    ].map(text);
+    bodies.push(new Uint8Array([...text(`F ${hash} 1 1 `), 0xff, 0x0a]));
+    const manifests = new Map(
+      bodies.map((body) => [`/implementation/${digestOf("sha256new", body)}/manifest`, body]),
+    );
+    await using scene = await Scene.open(program, LARGER);
+    await using evil = new HostilePeer(({ path }) => {
+      const body = manifests.get(path);
+      return body === undefined ? undefined : sized(body);
+    });
+    const result = await run(
+      program,
+      ["fetch", ...bodies.map((body) => digestOf("sha256new", body)), "-H", evil.host],
+      { env: scene.machine.env },
+    );
+    assert.equal(result.code, 4, result.stderr);
+    const refusals = result.stderr.match(
+      new RegExp(`^Peer ${evil.host} sent what does not verify: Cannot read manifest`, "gm"),
+    );
+    assert.equal(refusals?.length, bodies.length, result.stderr);
+    scene.assertNothing();
+  });
+
+  Deno.test(`${program.name}: only answers that repeat the nonce, or know none, are believed`, async () => {
+    await using scene = await Scene.open(program, [file("a", "a")]);
+    const { implementation } = scene;
+    const { digest } = implementation;
+    const port = freePort();
+    const here = `--discovery-port ${port} --timeout 1`;
+    const nonceOf = (query: string) => /^nonce [0-9a-f]{16}$/m.exec(query)?.[0];
+    await using liar = new HostilePeer(content(implementation));
+    for (
+      const reply of [
+        `0share-reply\nport ${liar.port}\nhave ${digest}\nnonce 0123456789abcdef\n`,
+        `0share-reply\nport ${liar.port}\nhave sha256new_${"A".repeat(52)}\n`,
+        `0share-reply\nport ${liar.port}\nport ${liar.port}\nhave ${digest}\n`,
+        `0share-reply\nport 0\nhave ${digest}\n`,
+        `0share-reply\nport 99999\nhave ${digest}\n`,
+        `0share-reply\nhave ${digest}\n`,
+        `0share-reply\nport ${liar.port}\nhave ${digest}/../x\n`,
+        `0share-reply\nport ${liar.port}\nhave ${digest}\n${"x".repeat(2000)}\n`,
+        "",
+        "\0\uffff",
+      ]
+    ) liar.respond(port, () => reply);
+    // A reply cannot name another machine: what is no port is none.
+    liar.respond(
+      port,
+      (query) => `0share-reply\nport 127.0.0.1:${liar.port}\nhave ${digest}\n${nonceOf(query)}\n`,
+    );
+    const nobody = await scene.fetch(here);
+    assert.equal(nobody.code, 3, nobody.stderr);
+    assert.match(nobody.stderr, /^0share: error: Nobody has /m);
+    assert.deepEqual(liar.asked, []);
+    scene.assertNothing();
+
+    await using old = new HostilePeer(content(implementation));
+    old.respond(port, (query) => {
+      assert.match(query, /^0share\n/);
+      return `0share-reply\nport ${old.port}\nhave ${digest}`;
+    });
+    await scene.assertFetched(await scene.fetch(here));
+    assert.deepEqual(liar.asked, []);
+  });
+
+  Deno.test(`${program.name}: of peers that are found, those that lie do not keep a good one from being used`, async () => {
+    await using scene = await Scene.open(program, LARGER);
+    const { implementation } = scene;
+    const { digest } = implementation;
+    const port = freePort();
+    const liars = CASES.filter(({ code }) => code === 4).slice(0, 5);
+    await using peers = new AsyncDisposableStack();
+    for (const { answering } of liars) {
+      const evil = peers.use(new HostilePeer(answering(implementation)));
+      evil.respond(port, () => `0share-reply\nport ${evil.port}\nhave ${digest}\n`);
+    }
+    const alone = await scene.fetch(`--discovery-port ${port} --timeout 1`);
+    assert.equal(alone.code, 4, alone.stderr);
+    scene.assertNothing();
+    const good = peers.use(new HostilePeer(content(implementation)));
+    // Later than the others, as whoever is honest and far away.
+    good.respond(port, () => `0share-reply\nport ${good.port}\nhave ${digest}\n`);
+    await scene.assertFetched(await scene.fetch(`--discovery-port ${port} --timeout 1`));
+    assert.deepEqual(digestsIn(scene.machine.store), [digest]);
+  });
+}
