@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { UsageError } from "../errors.ts";
+import { parseRate } from "./quantities.ts";
 
 /** One option; the same entry makes the parser, the help and the test that the README is true. */
 export interface Option {
@@ -100,4 +101,19 @@ export function secondsOption(parsed: Parsed, name: string): number | undefined 
     throw new UsageError(`Option "--${name}" needs a number of seconds: ${JSON.stringify(text)}`);
   }
   return Number(text);
+}
+
+/** A rate option, in bytes per second. @throws UsageError */
+export function rateOption(parsed: Parsed, name: string): number | undefined {
+  const text = parsed.get(name);
+  if (text === undefined) return undefined;
+  const rate = parseRate(text);
+  if (rate === undefined) {
+    throw new UsageError(
+      `Option "--${name}" needs bytes per second, from 1k up, such as 500k or 2MB/s: ${
+        JSON.stringify(text)
+      }`,
+    );
+  }
+  return rate;
 }

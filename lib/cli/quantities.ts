@@ -25,3 +25,31 @@ export function formatDuration(seconds: number): string {
 export function count(n: number, noun: string): string {
   return `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 }
+
+/** Powers of 1,000, as formatBytes writes them, and of 1,024 where they say so. */
+const MULTIPLES: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  ki: 1024,
+  mi: 1024 ** 2,
+  gi: 1024 ** 3,
+};
+
+/** Lower rates would make every peer give up waiting. */
+const MIN_RATE = 1000;
+
+/**
+ * Reads a rate such as `500k`, `2M`, `1.5MB/s` or `800 KiB/s`.
+ *
+ * @returns bytes per second, a whole number of at least 1,000; undefined for everything else, bits
+ *   among it: `Mb` and `Mbit`
+ */
+export function parseRate(text: string): number | undefined {
+  const match = /^(\d{1,12}(?:\.\d{1,9})?) ?(?:([kKmMgG]i?)B?|B)?(?:\/s)?$/.exec(text);
+  if (match === null) return undefined;
+  const [, number, multiple = ""] = match;
+  const rate = Math.round(Number(number) * MULTIPLES[multiple.toLowerCase()]!);
+  return rate >= MIN_RATE && Number.isSafeInteger(rate) ? rate : undefined;
+}

@@ -24,6 +24,14 @@ export function tellServe(output: Output, event: ServeEvent): void {
     case "have":
       output.info(`Yes, we have ${event.digest}`);
       return;
+    case "partial":
+      output.info(`We have some of ${event.digest}`);
+      return;
+    case "downloader": {
+      const { address, port } = event.peer;
+      output.detail(`${address} port ${port} is getting ${event.digest}, too`);
+      return;
+    }
     case "reply":
       output.info("Sending reply...");
       return;

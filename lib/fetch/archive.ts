@@ -4,7 +4,6 @@ import { checkName } from "../manifest/safe_path.ts";
 import { storeError } from "../store/errors.ts";
 import { MAX_UNPACKED_ENTRIES, MAX_UNPACKED_SIZE } from "../wire/limits.ts";
 import { readTar, type TarEntry } from "../wire/tar.ts";
-import { createSymlink } from "./place.ts";
 
 /**
  * Unpacks an archive of a whole tree into an empty directory: for peers that know nothing better,
@@ -52,27 +51,29 @@ class Unpacking {
     }
     const names = namesOf(entry.path);
     const path = names.join("/");
-    const parent = names.slice(0, -1).join("/");
+    if (names[0] === MANIFEST_NAME) {
+      // A program that packs its store's directory as it is sends the manifest along.
+      if (entry.kind === "file" && names.length === 1) return;
+      throw new InvalidArchive(`${JSON.stringify(entry.path)} is not a manifest`);
+    }
     switch (entry.kind) {
       case "directory":
         this.#makeDirectories(names);
         this.#directories.set(path, entry.mtime);
         return;
       case "file":
-        // A program that packs its store's directory as it is sends the manifest along.
-        if (path === MANIFEST_NAME) return;
         if (names.length === 0) break;
         this.#makeDirectories(names.slice(0, -1));
         await this.#writeFile(path, entry);
         return;
       case "symlink":
         if (names.length === 0) break;
+        if (entry.linkname === "") {
+          throw new InvalidArchive(`the symlink ${JSON.stringify(entry.path)} leads nowhere`);
+        }
         this.#makeDirectories(names.slice(0, -1));
         if (this.#directories.has(path)) break;
-        this.#symlinks.push([
-          `${this.#root}/${parent === "" ? "" : parent + "/"}${names.at(-1)}`,
-          entry.linkname,
-        ]);
+        this.#symlinks.push([path, entry.linkname]);
         return;
       case "other":
         break;
@@ -81,10 +82,13 @@ class Unpacking {
   }
 
   finish(): void {
-    for (const [path, target] of this.#symlinks) createSymlink(target, path);
+    for (const [path, target] of this.#symlinks) {
+      this.#change("make the symlink", path, (place) => Deno.symlinkSync(target, place));
+    }
     // Deepest first: making something in a directory changes the time of that directory.
     for (const [path, mtime] of [...this.#directories].reverse()) {
-      if (mtime !== undefined) Deno.utimeSync(`${this.#root}/${path}`, mtime, mtime);
+      if (mtime === undefined) continue;
+      this.#change("set the time of", path, (place) => Deno.utimeSync(place, mtime, mtime));
     }
   }
 
@@ -93,11 +97,7 @@ class Unpacking {
     for (const name of names) {
       path = path === "" ? name : `${path}/${name}`;
       if (this.#directories.has(path)) continue;
-      try {
-        Deno.mkdirSync(`${this.#root}/${path}`, { mode: 0o755 });
-      } catch (cause) {
-        throw failure("make the directory", `${this.#root}/${path}`, cause);
-      }
+      this.#change("make the directory", path, (place) => Deno.mkdirSync(place, { mode: 0o755 }));
       this.#directories.set(path, undefined);
     }
   }
@@ -120,8 +120,25 @@ class Unpacking {
       }
       file.utimeSync(entry.mtime, entry.mtime);
     } catch (cause) {
-      throw failure("write", target, cause);
+      throw this.#failure("write", path, cause);
     }
+  }
+
+  #change(action: string, path: string, change: (place: string) => void): void {
+    try {
+      change(`${this.#root}/${path}`);
+    } catch (cause) {
+      throw this.#failure(action, path, cause);
+    }
+  }
+
+  /** What a failed change means: something was there already, or the store or the peer failed. */
+  #failure(action: string, path: string, cause: unknown): unknown {
+    if (cause instanceof Deno.errors.AlreadyExists || cause instanceof Deno.errors.NotADirectory) {
+      const reason = `it has more than one entry for ${JSON.stringify(path)}`;
+      return new InvalidArchive(reason, { cause });
+    }
+    return storeError(action, `${this.#root}/${path}`, cause);
   }
 }
 
@@ -140,12 +157,4 @@ function namesOf(path: string): string[] {
     }
   }
   return names;
-}
-
-/** What a failed write means: something was there already, or the store or the peer failed. */
-function failure(action: string, path: string, cause: unknown): unknown {
-  if (cause instanceof Deno.errors.AlreadyExists || cause instanceof Deno.errors.NotADirectory) {
-    return new InvalidArchive(`it has more than one entry for ${JSON.stringify(path)}`, { cause });
-  }
-  return storeError(action, path, cause);
 }

@@ -2,6 +2,7 @@ import {
   InvalidArchive,
   InvalidManifest,
   ManifestMismatch,
+  PeerFailed,
   PeerLied,
   StoreFailed,
   UnsupportedTree,
@@ -114,13 +115,7 @@ export class Download implements Disposable {
     } catch (cause) {
       // Nothing of a wrong archive is worth keeping: which files are right is not known.
       this.#staging.reset();
-      if (
-        cause instanceof InvalidArchive || cause instanceof VerificationFailed ||
-        cause instanceof UnsupportedTree
-      ) {
-        throw new PeerLied(peer.name, cause.message, { cause });
-      }
-      throw cause;
+      throw blame(peer, cause);
     }
   }
 
@@ -158,4 +153,19 @@ function requireWindowsNames(digest: Digest, manifest: Manifest): void {
     const problem = windowsNameProblem(name);
     if (problem !== undefined) throw new StoreFailed(`Cannot store ${digest} here: ${problem}`);
   }
+}
+
+/** What it says of a peer that its archive could not be used. */
+function blame(peer: Peer, cause: unknown): unknown {
+  if (cause instanceof VerificationFailed) {
+    const reason = `an archive of another tree: expected ${cause.expected}, found ${cause.actual}`;
+    return new PeerLied(peer.name, reason, { cause });
+  }
+  if (cause instanceof InvalidArchive || cause instanceof UnsupportedTree) {
+    return new PeerLied(peer.name, cause.message, { cause });
+  }
+  // Which names an archive has, and how much there is of it, is up to the peer: the archive of
+  // another one may fit.
+  if (cause instanceof StoreFailed) return new PeerFailed(peer.name, cause.message, { cause });
+  return cause;
 }

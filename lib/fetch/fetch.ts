@@ -1,4 +1,4 @@
-import { EveryPeerFailed, NobodyHasIt, PeerFailed, PeerLied } from "../errors.ts";
+import { EveryPeerFailed, NobodyHasIt, PeerFailed, PeerLied, StoreFailed } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { commit, type VerifiedTree } from "../store/commit.ts";
 import { findImplementation } from "../store/lookup.ts";
@@ -144,8 +144,12 @@ class Fetching implements Disposable {
   }
 
   /** Why nothing came of it. */
-  failure(digests: readonly Digest[]): EveryPeerFailed | NobodyHasIt {
+  failure(digests: readonly Digest[]): EveryPeerFailed | NobodyHasIt | StoreFailed {
     const troubles = [...this.#troubles.values()];
+    const causes = troubles.map(({ cause }) => cause);
+    if (causes.length > 0 && causes.every((cause) => cause instanceof StoreFailed)) {
+      return causes[0] as StoreFailed;
+    }
     if (troubles.length === 0) {
       const { asked, hint } = this.#options.nobody;
       return new NobodyHasIt(digests, asked, hint);

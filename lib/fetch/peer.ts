@@ -45,16 +45,22 @@ export class Peer implements Disposable {
     using answer = await this.#get({ kind: "manifest", digest }, {}, signal);
     if (answer.status === 404 || answer.status === 400) return undefined;
     answer.require(200);
-    const parts: Uint8Array[] = [];
+    // Small parts would each keep a larger buffer alive: they are copied into one that grows.
+    let bytes = new Uint8Array(64 * 1024);
     let size = 0;
     for await (const part of answer.body()) {
-      size += part.length;
-      if (size > MAX_MANIFEST_SIZE) {
+      if (size + part.length > MAX_MANIFEST_SIZE) {
         throw new PeerLied(this.name, `a manifest of over ${MAX_MANIFEST_SIZE} bytes`);
       }
-      parts.push(part);
+      if (size + part.length > bytes.length) {
+        const larger = new Uint8Array(Math.max(2 * bytes.length, size + part.length));
+        larger.set(bytes.subarray(0, size));
+        bytes = larger;
+      }
+      bytes.set(part, size);
+      size += part.length;
     }
-    return concatenate(parts, size);
+    return bytes.slice(0, size);
   }
 
   /** Bytes `start` to `end` (exclusive) of the content stream, exactly as many, as they come. */
@@ -162,14 +168,4 @@ async function* gunzip(
   } catch (cause) {
     throw failure ?? new PeerLied(peer, "an archive that is not gzip", { cause });
   }
-}
-
-function concatenate(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { DamagedImplementation } from "../errors.ts";
 import { algorithmOf, type Digest, hashNameOf } from "../manifest/digest.ts";
 import { FileHasher } from "../manifest/hash_file.ts";
-import type { Extent } from "../manifest/layout.ts";
+import { type Extent, extentIndexAt } from "../manifest/layout.ts";
 import { type FileEntry, pathOf } from "../manifest/manifest.ts";
 import { reasonOf, storeError } from "../store/errors.ts";
 import { findLocalFiles } from "../store/file_index.ts";
@@ -58,9 +58,9 @@ export async function reuseLocalFiles(
     const { digest: source, path } = found.implementation;
     const tree = new ListedTree(source, path);
     for (const file of found.files) {
-      const content = wanted.get(file.hash);
-      if (content === undefined) continue;
-      const problem = await copier.take(content, tree, file, `${path}/${pathOf(file)}`);
+      const extent = wanted.get(file.hash);
+      if (extent === undefined) continue;
+      const problem = await copier.take(extent, tree, file, `${path}/${pathOf(file)}`);
       if (problem !== undefined) {
         report({ kind: "unusable", digest, path: `${path}/${pathOf(file)}`, reason: problem });
         continue;
@@ -74,36 +74,30 @@ export async function reuseLocalFiles(
   return { files, bytes };
 }
 
-interface Content {
-  readonly extent: Extent;
-  readonly index: number;
-  readonly size: number;
-}
-
 /** By hash, what no byte is here of. Texts of symlinks are too short to be worth a search. */
-function missingContents(assembly: Pick<Assembly, "stream" | "missing">): Map<string, Content> {
-  const wanted = new Map<string, Content>();
+function missingContents(assembly: Pick<Assembly, "stream" | "missing">): Map<string, Extent> {
+  const wanted = new Map<string, Extent>();
   const ranges = assembly.missing();
   let next = 0;
-  for (const [index, extent] of assembly.stream.extents.entries()) {
-    const { offset, size, hash, entries } = extent;
-    while (next < ranges.length && ranges[next]!.end < offset + size) next++;
+  for (const extent of assembly.stream.extents) {
+    const end = extent.offset + extent.size;
+    while (next < ranges.length && ranges[next]!.end < end) next++;
     if (next === ranges.length) break;
-    if (ranges[next]!.start > offset || !entries.some(({ kind }) => kind === "file")) continue;
-    wanted.set(hash, { extent, index, size });
+    if (ranges[next]!.start > extent.offset) continue;
+    if (extent.entries.some(({ kind }) => kind === "file")) wanted.set(extent.hash, extent);
   }
   return wanted;
 }
 
 /** Brings contents from files into an assembly. */
 class Copier {
-  readonly #assembly: Pick<Assembly, "write" | "keep">;
+  readonly #assembly: Pick<Assembly, "stream" | "write" | "keep">;
   readonly #root: string;
   readonly #hashName: "sha1" | "sha256";
   readonly #hasher: FileHasher;
 
   constructor(
-    assembly: Pick<Assembly, "write" | "keep">,
+    assembly: Pick<Assembly, "stream" | "write" | "keep">,
     root: string,
     hashName: "sha1" | "sha256",
     signal: AbortSignal,
@@ -116,7 +110,7 @@ class Copier {
 
   /** @returns what is wrong with the file; undefined if the content is in the assembly now */
   async take(
-    content: Content,
+    extent: Extent,
     tree: ListedTree,
     file: FileEntry,
     path: string,
@@ -124,12 +118,12 @@ class Copier {
     await this.#hasher.step();
     try {
       using opened = tree.open(file);
-      if (file.size <= BLOCK_SIZE) return this.#takeSmall(content.extent, opened);
+      if (file.size <= BLOCK_SIZE) return this.#takeSmall(extent, opened);
     } catch (error) {
       if (error instanceof DamagedImplementation) return error.message;
       throw error;
     }
-    return await this.#takeLarge(content, path);
+    return await this.#takeLarge(extent, path);
   }
 
   /** For few bytes, the calls that make a clone and read it back take longer than writing them. */
@@ -148,7 +142,7 @@ class Copier {
   }
 
   /** The system opens the source by its path once more: whatever it finds there, the hash decides. */
-  async #takeLarge({ extent, index }: Content, source: string): Promise<string | undefined> {
+  async #takeLarge(extent: Extent, source: string): Promise<string | undefined> {
     const path = `${this.#root}/${pathOf(extent.entries[0]!)}`;
     let problem: string | undefined;
     try {
@@ -160,8 +154,10 @@ class Copier {
       if (!isFaultOfSource(cause)) throw storeError("write", path, cause);
       return reasonOf(cause);
     }
-    if (problem === undefined) this.#assembly.keep(index, true, extent.size);
-    else removeIfThere(path);
+    if (problem === undefined) {
+      const index = extentIndexAt(this.#assembly.stream, extent.offset);
+      this.#assembly.keep(index, true, extent.size);
+    } else removeIfThere(path);
     return problem;
   }
 

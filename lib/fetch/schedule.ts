@@ -1,4 +1,4 @@
-import { spanFor } from "./schedule_spans.ts";
+import { spanRequest } from "./schedule_spans.ts";
 import { type Ask, type Peer, Situation } from "./schedule_state.ts";
 import { swarmRequest } from "./schedule_swarm.ts";
 
@@ -101,32 +101,15 @@ export class Schedule {
   }
 
   next(): Ask[] {
+    const situation = this.#situation;
+    const swarm = [...situation.peers.values()].some(({ has }) => has !== undefined);
+    // A span asked by each of many before they knew of each other: the same bytes for all.
+    if (swarm) for (const flight of situation.flights.values()) situation.cut(flight, 0);
     const asks: Ask[] = [];
     for (;;) {
-      const ask = this.#swarm ? this.#swarmAsk() : this.#spanAsk();
-      if (ask === undefined) return asks;
-      asks.push(ask);
+      const choice = swarm ? swarmRequest(situation) : spanRequest(situation);
+      if (choice === undefined) return asks;
+      asks.push(situation.open(choice));
     }
-  }
-
-  get #swarm(): boolean {
-    for (const { has } of this.#situation.peers.values()) if (has !== undefined) return true;
-    return false;
-  }
-
-  #swarmAsk(): Ask | undefined {
-    const chosen = swarmRequest(this.#situation);
-    return chosen && this.#situation.open(chosen.peer, chosen.request);
-  }
-
-  #spanAsk(): Ask | undefined {
-    if (this.#situation.full || this.done) return undefined;
-    const byRate = ({ rate = Infinity }: Peer, { rate: other = Infinity }: Peer) =>
-      rate === other ? 0 : other - rate;
-    for (const peer of this.#situation.idle("seeds").sort(byRate)) {
-      const request = spanFor(this.#situation, peer);
-      if (request !== undefined) return this.#situation.open(peer, request);
-    }
-    return undefined;
   }
 }

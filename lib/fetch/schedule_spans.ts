@@ -3,7 +3,7 @@
  * enough that a request costs nothing beside its bytes, short enough that one that is lost or
  * late is no great loss.
  */
-import type { Peer, Request, Situation } from "./schedule_state.ts";
+import type { Choice, Flight, Peer, Situation } from "./schedule_state.ts";
 
 /** How much of a peer's time a span takes, in seconds. */
 const SPAN_SECONDS = 0.5;
@@ -26,9 +26,20 @@ interface Run {
   readonly end: number;
 }
 
-/** The span to ask of an idle complete peer; undefined when nothing would be won. */
-export function spanFor(situation: Situation, peer: Peer): Request | undefined {
-  return freshSpan(situation, peer) ?? takenOver(situation, peer);
+/** The next span and the peer to ask; undefined when nothing would be won. The fastest go first. */
+export function spanRequest(situation: Situation): Choice | undefined {
+  if (situation.full || situation.done) return undefined;
+  const peers = situation.idle("seeds").sort((a, b) => comparable(b) - comparable(a));
+  for (const peer of peers) {
+    const choice = freshSpan(situation, peer) ?? takenOver(situation, peer);
+    if (choice !== undefined) return choice;
+  }
+  return undefined;
+}
+
+/** A rate to sort by: those that were never tried come first. */
+function comparable({ rate = Number.MAX_VALUE }: Peer): number {
+  return rate;
 }
 
 /**
@@ -36,12 +47,12 @@ export function spanFor(situation: Situation, peer: Peer): Request | undefined {
  * on in order, else from the longest run. Where another peer would go on at that run's
  * beginning it is left the first half.
  */
-function freshSpan(situation: Situation, peer: Peer): Request | undefined {
+function freshSpan(situation: Situation, peer: Peer): Choice | undefined {
   const { runs, free } = freeRuns(situation);
   if (free === 0) return undefined;
   const length = spanLength(situation, peer, free);
   const own = runs.find(({ first, end }) => first <= peer.continues && peer.continues < end);
-  if (own !== undefined) return span(peer.continues, own.end, length);
+  if (own !== undefined) return span(peer, peer.continues, Math.min(own.end, peer.continues + length));
   const { first, end } = runs.reduce((a, b) => b.end - b.first > a.end - a.first ? b : a);
   let start = first;
   for (const other of situation.peers.values()) {
@@ -49,11 +60,11 @@ function freshSpan(situation: Situation, peer: Peer): Request | undefined {
       start = first + ((end - first) >> 1);
     }
   }
-  return span(start, end, length);
+  return span(peer, start, Math.min(end, start + length));
 }
 
-function span(first: number, end: number, length: number): Request {
-  return { kind: "span", first, end: Math.min(end, first + length) };
+function span(peer: Peer, first: number, end: number): Choice {
+  return { peer, request: { kind: "span", first, end } };
 }
 
 function freeRuns(situation: Situation): { runs: Run[]; free: number } {
@@ -84,33 +95,25 @@ function spanLength(situation: Situation, peer: Peer, free: number): number {
 
 /**
  * The end of what the slowest ask still has to bring, when everything has been asked: as much of
- * it as makes both end together, which is the second half when both are equally fast. The first
- * one goes on, so that nothing depends on the second; whoever is later is aborted.
+ * it as makes both end together, which is the second half when both are equally fast. A last
+ * piece is asked twice by whoever has shown that it can: a rate is what a peer once did.
  */
-function takenOver(situation: Situation, peer: Peer): Request | undefined {
-  let rest: number[] = [];
-  let secondsLeft = 0;
-  let rate = 0;
-  let victimRate = 0;
-  for (const { owes, peer: victim } of situation.flights.values()) {
-    const once = [...owes ?? []].filter((piece) => situation.flightsOf[piece] === 1);
+function takenOver(situation: Situation, peer: Peer): Choice | undefined {
+  let slowest: { from: Flight; rest: number[]; rate: number; seconds: number } | undefined;
+  for (const from of situation.flights.values()) {
+    const rest = [...from.owes ?? []].filter((piece) => situation.flightsOf[piece] === 1);
     // A peer whose first ask takes longer than this one's did is slower, nobody knows how much.
-    const itsRate = victim.rate ?? (peer.rate ?? 1) / 2;
-    const seconds = once.length / itsRate;
-    if (seconds <= secondsLeft) continue;
-    rest = once;
-    secondsLeft = seconds;
-    victimRate = itsRate;
-    rate = peer.rate ?? itsRate;
+    const rate = from.peer.rate ?? (peer.rate ?? 1) / 2;
+    const seconds = rest.length / rate;
+    if (seconds > (slowest?.seconds ?? 0)) slowest = { from, rest, rate, seconds };
   }
-  if (rest.length === 0) return undefined;
-  const share = Math.ceil(rest.length * rate / (rate + victimRate));
-  if (share / rate > CLEARLY_EARLIER * secondsLeft) return undefined;
-  const end = rest.at(-1)! + 1;
-  let first = end;
-  for (let index = rest.length - 1; index >= 0 && rest[index] === first - 1; index--) {
-    if (end - first === share) break;
-    first--;
-  }
-  return { kind: "span", first, end };
+  if (slowest === undefined) return undefined;
+  const { from, rest, seconds } = slowest;
+  const rate = peer.rate ?? slowest.rate;
+  const share = Math.ceil(rest.length * rate / (rate + slowest.rate));
+  const last = rest.length === 1 && peer.rate !== undefined;
+  if (!last && share / rate > CLEARLY_EARLIER * seconds) return undefined;
+  let index = rest.length - 1;
+  while (rest.length - index < share && rest[index - 1] === rest[index]! - 1) index--;
+  return { ...span(peer, rest[index]!, rest.at(-1)! + 1), from };
 }

@@ -44,6 +44,14 @@ export interface Flight {
   owes: Set<number> | undefined;
 }
 
+/** What to ask, and whom. */
+export interface Choice {
+  readonly peer: Peer;
+  readonly request: Request;
+  /** The ask from which it takes over: that one then owes only what comes before, at least one. */
+  readonly from?: Flight;
+}
+
 /** The requests that a fetch has in flight in all: measured, see `Schedule`. */
 export const MAX_FLIGHTS = 14;
 
@@ -107,7 +115,8 @@ export class Situation {
   }
 
   /** Puts an ask in flight. The peer must be idle. */
-  open(peer: Peer, request: Request): Ask {
+  open({ peer, request, from }: Choice): Ask {
+    if (from !== undefined && request.kind === "span") this.cut(from, request.first);
     const ask: Ask = { id: this.#nextId++, peer: peer.name, ...request };
     const flight: Flight = { ask, peer, owes: undefined };
     this.flights.set(ask.id, flight);
@@ -129,6 +138,16 @@ export class Situation {
       if (this.here[piece] !== 0 || this.flightsOf[piece]! >= MAX_FLIGHTS_OF_PIECE) continue;
       flight.owes.add(piece);
       this.flightsOf[piece]! += 1;
+    }
+  }
+
+  /** Lets an ask owe only what comes before a piece, and the piece that it is at in any case. */
+  cut(flight: Flight, end: number): void {
+    const [, ...later] = flight.owes ?? [];
+    for (const piece of later) {
+      if (piece < end) continue;
+      flight.owes!.delete(piece);
+      this.flightsOf[piece]! -= 1;
     }
   }
 

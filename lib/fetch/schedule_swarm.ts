@@ -2,50 +2,76 @@
  * What to ask while somebody else is getting the same: one piece at a time from each of many
  * peers, the rarest first, so that there is always something to exchange.
  */
-import type { Peer, Request, Situation } from "./schedule_state.ts";
+import type { Choice, Peer, Situation } from "./schedule_state.ts";
 
 /**
  * The next request and the peer to ask; undefined when there is none to make now.
  *
- * Partial peers come before seeds, for what they have. A seed is asked for any of what is
- * lacking, because only it knows what it has sent least, but not by more asks than there are
- * pieces to pick. When everything lacking is in flight, idle peers are asked for what is in
- * flight once, the partial ones first.
+ * A seed comes first while there is something that no partial peer is known to have, because
+ * everybody waits for that; after that the partial ones do. When everything lacking is in flight,
+ * idle peers are asked for what is in flight once.
  */
-export function swarmRequest(situation: Situation): { peer: Peer; request: Request } | undefined {
+export function swarmRequest(situation: Situation): Choice | undefined {
   if (situation.full) return undefined;
   const partial = shuffled(situation.idle("partial"), situation.random);
   const seeds = shuffled(situation.idle("seeds"), situation.random);
-  for (const peer of partial) {
-    const piece = rarest(situation, (piece) => peer.has![piece] === 1 && situation.isFree(piece));
-    if (piece !== undefined) return { peer, request: { kind: "piece", piece } };
+  const free: number[] = [];
+  for (let piece = 0; piece < situation.pieces; piece++) {
+    if (situation.isFree(piece)) free.push(piece);
   }
-  const [seed] = seeds;
-  const lacks = situation.here.map((_, piece) => situation.isFree(piece) ? 1 : 0);
-  const free = lacks.reduce((sum, flag) => sum + flag, 0);
-  let unpicked = 0;
-  for (const { owes } of situation.flights.values()) if (owes === undefined) unpicked++;
-  if (free > unpicked) {
-    return seed === undefined ? undefined : { peer: seed, request: { kind: "any", lacks } };
-  }
-  for (const peer of [...partial, ...seeds]) {
-    const piece = rarest(
-      situation,
-      (piece) => peer.has?.[piece] !== 0 && situation.flightsOf[piece] === 1,
-    );
+  const fresh = free.some((piece) => situation.holders[piece] === 0);
+  return (fresh ? fromSeed(situation, seeds, free) : undefined) ??
+    fromPeer(situation, partial, free) ??
+    fromSeed(situation, seeds, free) ??
+    twice(situation, partial, seeds, free);
+}
+
+/**
+ * Any of what is lacking, for only the seed knows what it has sent least. There are never more
+ * such asks in flight than pieces to pick.
+ */
+function fromSeed(situation: Situation, seeds: Peer[], free: number[]): Choice | undefined {
+  const [peer] = seeds;
+  if (peer === undefined || free.length <= unpicked(situation)) return undefined;
+  const lacks = new Uint8Array(situation.pieces);
+  for (const piece of free) lacks[piece] = 1;
+  return { peer, request: { kind: "any", lacks } };
+}
+
+function fromPeer(situation: Situation, peers: Peer[], pieces: number[]): Choice | undefined {
+  for (const peer of peers) {
+    const piece = rarest(situation, pieces.filter((piece) => peer.has?.[piece] !== 0));
     if (piece !== undefined) return { peer, request: { kind: "piece", piece } };
   }
   return undefined;
 }
 
-/** The piece that the fewest partial peers have, among those that pass; at random among equals. */
-function rarest(situation: Situation, passes: (piece: number) => boolean): number | undefined {
+function twice(
+  situation: Situation,
+  partial: Peer[],
+  seeds: Peer[],
+  free: number[],
+): Choice | undefined {
+  if (free.length > unpicked(situation)) return undefined;
+  const once = [...situation.flightsOf.keys()].filter((piece) => situation.flightsOf[piece] === 1);
+  return fromPeer(situation, [...partial, ...seeds], once);
+}
+
+/** How many asks are in flight for which a seed has not said yet what it sends. */
+function unpicked(situation: Situation): number {
+  let count = 0;
+  for (const { owes } of situation.flights.values()) if (owes === undefined) count++;
+  return count;
+}
+
+/** The piece that the fewest partial peers have; at random among equals. */
+function rarest(situation: Situation, pieces: readonly number[]): number | undefined {
   let best: number | undefined;
   let fewest = Infinity;
   let equals = 0;
-  for (let piece = 0; piece < situation.pieces; piece++) {
+  for (const piece of pieces) {
     const count = situation.holders[piece]!;
-    if (count > fewest || !passes(piece)) continue;
+    if (count > fewest) continue;
     equals = count < fewest ? 1 : equals + 1;
     fewest = count;
     if (situation.random() * equals < 1) best = piece;

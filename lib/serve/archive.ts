@@ -1,12 +1,13 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { pipeline, Readable } from "node:stream";
 import { createGzip, createZstdCompress } from "node:zlib";
 import { hashNameOf } from "../manifest/digest.ts";
 import { type Entry, type FileEntry, pathOf } from "../manifest/manifest.ts";
 import { CHUNK_SIZE } from "../wire/limits.ts";
 import { TAR_END, tarHeader, type TarMember, tarPadding, tarSize } from "../wire/tar_writer.ts";
+import { hasZstd } from "../wire/zstd.ts";
 import type { Source } from "./body.ts";
-import type { Held } from "./holdings.ts";
+import type { Held } from "./held.ts";
 import { ListedTree } from "./listed_tree.ts";
 
 export type Coding = "identity" | "gzip" | "zstd";
@@ -18,7 +19,7 @@ export function chooseCoding(header: string | null): Coding {
     const [name, ...parameters] = part.split(";").map((text) => text.trim());
     if (!parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))) accepted.add(name!);
   }
-  return accepted.has("zstd") ? "zstd" : accepted.has("gzip") ? "gzip" : "identity";
+  return accepted.has("zstd") && hasZstd() ? "zstd" : accepted.has("gzip") ? "gzip" : "identity";
 }
 
 /** A whole implementation as a tar: every file is hashed, and its last bytes wait for its hash. */
@@ -27,29 +28,33 @@ export class ArchiveSource implements Source {
   readonly size: number | undefined;
   readonly #held: Held;
   readonly #tree: ListedTree;
-  readonly #parts: AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
+  readonly #members: readonly TarMember[];
+  readonly #coding: Coding;
+  #parts: AsyncIterator<Uint8Array> | Iterator<Uint8Array> | undefined;
 
   /** @throws DamagedImplementation when a symlink is not as the manifest lists it */
   constructor(held: Held, coding: Coding) {
     this.#held = held;
     this.#tree = new ListedTree(held.digest, held.path);
-    const members = held.manifest.entries.map((entry) => this.#memberOf(entry));
-    this.size = coding === "identity" ? tarSize(members) : undefined;
-    this.#parts = compressed(gathered(this.#archive(members)), coding);
+    this.#members = held.manifest.entries.map((entry) => this.#memberOf(entry));
+    this.#coding = coding;
+    this.size = coding === "identity" ? tarSize(this.#members) : undefined;
   }
 
   async next(): Promise<Uint8Array | undefined> {
+    // Not before it is wanted: a compressor opens files as soon as there is one.
+    this.#parts ??= compressed(gathered(this.#archive()), this.#coding);
     const { done, value } = await this.#parts.next();
     return done ? undefined : value;
   }
 
   close(): void {
-    void this.#parts.return?.();
+    void this.#parts?.return?.();
   }
 
-  *#archive(members: readonly TarMember[]): Generator<Uint8Array> {
+  *#archive(): Generator<Uint8Array> {
     for (const [index, entry] of this.#held.manifest.entries.entries()) {
-      yield tarHeader(members[index]!);
+      yield tarHeader(this.#members[index]!);
       if (entry.kind !== "file") continue;
       yield* this.#content(entry);
       yield new Uint8Array(tarPadding(entry.size));
@@ -58,20 +63,28 @@ export class ArchiveSource implements Source {
   }
 
   *#content(entry: FileEntry): Generator<Uint8Array> {
+    const hashName = hashNameOf(this.#held.manifest.algorithm);
+    if (entry.size <= CHUNK_SIZE) {
+      const whole = new Uint8Array(entry.size);
+      this.#tree.readToHash(entry, whole);
+      this.#check(entry, hash(hashName, whole, "hex"));
+      yield whole;
+      return;
+    }
     using file = this.#tree.open(entry);
-    const hash = createHash(hashNameOf(this.#held.manifest.algorithm));
+    const hashing = createHash(hashName);
     for (let left = entry.size; left > 0;) {
-      const chunk = new Uint8Array(Math.min(CHUNK_SIZE, left));
-      const count = file.readSync(chunk);
-      if (count === null) throw this.#tree.damaged(entry, "it shrank while it was read");
-      const part = chunk.subarray(0, count);
-      hash.update(part);
-      left -= count;
-      if (left === 0 && hash.digest("hex") !== entry.hash) {
-        throw this.#tree.damaged(entry, "its hash is not the listed one");
-      }
+      const part = new Uint8Array(Math.min(CHUNK_SIZE, left));
+      this.#tree.fill(entry, file, part);
+      hashing.update(part);
+      left -= part.length;
+      if (left === 0) this.#check(entry, hashing.digest("hex"));
       yield part;
     }
+  }
+
+  #check(entry: FileEntry, found: string): void {
+    if (found !== entry.hash) throw this.#tree.damaged(entry, "its hash is not the listed one");
   }
 
   #memberOf(entry: Entry): TarMember {

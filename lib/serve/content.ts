@@ -3,7 +3,7 @@ import { hashNameOf } from "../manifest/digest.ts";
 import { type Extent, extentIndexAt } from "../manifest/layout.ts";
 import type { FileEntry } from "../manifest/manifest.ts";
 import { CHUNK_SIZE } from "../wire/limits.ts";
-import type { Held } from "./holdings.ts";
+import type { Held } from "./held.ts";
 import type { KnownFiles } from "./known_files.ts";
 import { ListedTree } from "./listed_tree.ts";
 

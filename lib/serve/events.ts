@@ -6,7 +6,16 @@ export type ServeEvent =
   | { kind: "confined"; possible: readonly string[] }
   | { kind: "query"; from: string; digests: readonly Digest[] }
   | { kind: "have"; digest: Digest }
+  | { kind: "partial"; digest: Digest }
   | { kind: "reply"; to: string }
+  /** Who asked for what is being downloaded here gets it, too, and answers at this TCP port. */
+  | {
+    kind: "downloader";
+    peer: { readonly address: string; readonly port: number };
+    digest: Digest;
+    /** Of the query: one's own is heard as well. */
+    nonce: string | undefined;
+  }
   | { kind: "get"; from: string; method: string; path: string }
   | { kind: "answered"; from: string; method: string; path: string; status: number }
   | { kind: "sent"; from: string; digest: Digest; bytes: number; reason: string | undefined }

@@ -1,24 +1,14 @@
 import { ShareError } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { type ContentStream, contentStream } from "../manifest/layout.ts";
-import { type Manifest, readManifest } from "../manifest/manifest.ts";
+import { contentStream } from "../manifest/layout.ts";
+import { readManifest } from "../manifest/manifest.ts";
 import { resolveEntries } from "../manifest/resolve.ts";
 import { verifyTree } from "../manifest/verify.ts";
 import { findImplementation } from "../store/lookup.ts";
 import { MAX_MANIFEST_SIZE } from "../wire/limits.ts";
 import type { ReportServe } from "./events.ts";
-
-/** An implementation that can be offered: its manifest hashes to its digest. */
-export interface Held {
-  readonly digest: Digest;
-  /** Its directory. */
-  readonly path: string;
-  /** The exact bytes of its manifest. */
-  readonly manifestBytes: Uint8Array<ArrayBuffer>;
-  /** Its manifest, every entry with its true directory. */
-  readonly manifest: Manifest;
-  readonly stream: ContentStream;
-}
+import type { Held } from "./held.ts";
+import { Partials } from "./partials.ts";
 
 /** Manifests kept in memory, in bytes of their text; parsed they take about five times as much. */
 const CACHED_MANIFEST_BYTES = 16 * 1024 * 1024;
@@ -34,16 +24,27 @@ export class Holdings {
   readonly #cache = new Map<string, { identity: string; held: Held }>();
   /** Paths out of service, and when each may be verified again. */
   readonly #suspended = new Map<string, { identity: string | undefined; again: number }>();
+  readonly #partials = new Partials();
+  readonly #only: ReadonlySet<Digest> | undefined;
   #verifying = false;
 
-  /** @param stores directories of implementations; one that is missing may appear later */
-  constructor(stores: readonly string[], report: ReportServe) {
+  /**
+   * @param stores directories of implementations; one that is missing may appear later
+   * @param options.only the digests of what there is at all, whatever the stores hold
+   */
+  constructor(
+    stores: readonly string[],
+    report: ReportServe,
+    options: { only?: readonly Digest[] | undefined } = {},
+  ) {
     this.#stores = stores;
     this.#report = report;
+    this.#only = options.only === undefined ? undefined : new Set(options.only);
   }
 
   /** The implementation, from the first store that has it undamaged; undefined if none has. */
   find(digest: Digest): Held | undefined {
+    if (this.#only?.has(digest) === false) return undefined;
     for (const store of this.#stores) {
       const found = findImplementation([store], [digest]);
       if (found === undefined) continue;
@@ -51,6 +52,18 @@ export class Holdings {
       if (held !== undefined) return held;
     }
     return undefined;
+  }
+
+  /** The same, or what a download into one of the stores has of it. */
+  findAny(digest: Digest): Held | undefined {
+    const whole = this.find(digest);
+    if (whole !== undefined || this.#only?.has(digest) === false) return whole;
+    for (const store of this.#stores) {
+      const partial = this.#partials.find(store, digest);
+      if (partial !== undefined) return partial;
+    }
+    // It may have been finished just between.
+    return this.find(digest);
   }
 
   /** Takes an implementation out of service until it verifies again; the first time, says so. */

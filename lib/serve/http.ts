@@ -1,22 +1,27 @@
 import { DamagedImplementation } from "../errors.ts";
 import { unmapped } from "../net/inbox.ts";
-import { BUSY_RETRY_SECONDS } from "../wire/limits.ts";
 import { formatContentRange, formatUnsatisfiedRange, parseRange } from "../wire/range.ts";
-import { type ArchiveFormat, parseRoute, requestPath, type Route } from "../wire/routes.ts";
+import {
+  type ArchiveFormat,
+  parseRoute,
+  requestPath,
+  requestQuery,
+  type Route,
+} from "../wire/routes.ts";
+import { hasZstd } from "../wire/zstd.ts";
 import type { Access } from "./access.ts";
 import { ArchiveSource, chooseCoding, type Coding } from "./archive.ts";
-import { bodyOf, type Source } from "./body.ts";
+import { AvailabilityAnswers } from "./availability.ts";
 import { ContentReader } from "./content.ts";
 import type { ReportServe } from "./events.ts";
-import type { Held, Holdings } from "./holdings.ts";
-import { Transfers } from "./transfers.ts";
-
-/** One request, as far as answers depend on it. */
-interface Call {
-  readonly request: Request;
-  /** The address it came from. */
-  readonly from: string;
-}
+import type { Held } from "./held.ts";
+import type { Holdings } from "./holdings.ts";
+import { KnownFiles } from "./known_files.ts";
+import { PieceDigests } from "./piece_digests.ts";
+import { PieceAnswers } from "./pieces.ts";
+import { etagOf, headersFor, notHere, say } from "./responses.ts";
+import { type Call, Sender } from "./sender.ts";
+import type { UploadLimit } from "./upload_limit.ts";
 
 const ARCHIVES: Readonly<Record<ArchiveFormat, { coding: Coding; type: string }>> = {
   "tar": { coding: "identity", type: "application/x-tar" },
@@ -24,11 +29,20 @@ const ARCHIVES: Readonly<Record<ArchiveFormat, { coding: Coding; type: string }>
   "tar.zst": { coding: "zstd", type: "application/zstd" },
 };
 
-/** Makes the function that answers HTTP requests, until `signal` breaks all answers off. */
+export interface AnsweringOptions {
+  readonly report: ReportServe;
+  /** Breaks all answers off. */
+  readonly signal: AbortSignal;
+  /** Ends what only waits; what is being sent goes on. */
+  readonly stopping?: AbortSignal;
+  readonly limit?: UploadLimit | undefined;
+}
+
+/** Makes the function that answers HTTP requests. */
 export function answering(
   holdings: Holdings,
   access: Access,
-  options: { report: ReportServe; signal: AbortSignal },
+  options: AnsweringOptions,
 ): Deno.ServeHandler<Deno.NetAddr> {
   const { report } = options;
   const answerer = new Answerer(holdings, options);
@@ -45,43 +59,78 @@ export function answering(
     const { method } = request;
     const path = requestPath(request.url);
     report({ kind: "get", from, method, path });
-    const response = answerer.answer({ request, from }, parseRoute(path));
-    report({ kind: "answered", from, method, path, status: response.status });
-    return response;
+    const answered = (response: Response) => {
+      report({ kind: "answered", from, method, path, status: response.status });
+      return response;
+    };
+    const route = parseRoute(path, requestQuery(request.url));
+    const response = answerer.answer({ request, from }, route);
+    return response instanceof Response ? answered(response) : response.then(answered);
   };
 }
 
 class Answerer {
   readonly #holdings: Holdings;
-  readonly #report: ReportServe;
-  readonly #signal: AbortSignal;
-  readonly #transfers = new Transfers();
+  readonly #known = new KnownFiles();
+  readonly #sender: Sender;
+  readonly #availability: AvailabilityAnswers;
+  readonly #pieces: PieceAnswers;
+  readonly #digests: PieceDigests;
 
-  constructor(holdings: Holdings, options: { report: ReportServe; signal: AbortSignal }) {
+  constructor(holdings: Holdings, options: AnsweringOptions) {
+    const { report, signal, stopping = signal, limit } = options;
     this.#holdings = holdings;
-    this.#report = options.report;
-    this.#signal = options.signal;
+    const onDamage = (held: Held, error: DamagedImplementation) => this.#suspend(held, error);
+    this.#sender = new Sender({ report, signal, limit, onDamage });
+    this.#availability = new AvailabilityAnswers(holdings, stopping);
+    this.#pieces = new PieceAnswers(holdings, this.#sender, this.#known);
+    this.#digests = new PieceDigests(this.#known, signal);
   }
 
-  answer(call: Call, route: Route | undefined): Response {
-    const { method, headers } = call.request;
+  answer(call: Call, route: Route | undefined): Response | Promise<Response> {
+    const { method } = call.request;
     if (method !== "GET" && method !== "HEAD") {
       return say(405, "Only GET and HEAD are answered here", { allow: "GET, HEAD" });
     }
     if (route === undefined) return say(404, "There is nothing here");
     if (route.kind === "bad") return say(400, route.reason);
+    if (route.kind === "availability") return this.#availability.answer(call, route);
     const held = this.#find(route);
-    if (held === undefined) return say(404, "This implementation is not here");
+    if (held === undefined) return notHere();
+    try {
+      return this.#answerWith(call, held, route);
+    } catch (error) {
+      if (!(error instanceof DamagedImplementation)) throw error;
+      this.#suspend(held, error);
+      return notHere();
+    }
+  }
+
+  #answerWith(
+    call: Call,
+    held: Held,
+    route: Exclude<Route, { kind: "bad" | "availability" }>,
+  ): Response {
+    if (route.kind === "any-piece") return this.#pieces.any(call, held, route);
+    const { headers } = call.request;
     if (headers.get("if-none-match") === etagOf(held)) {
       return new Response(null, { status: 304, headers: headersFor(held, undefined) });
     }
     switch (route.kind) {
-      case "manifest":
-        return new Response(method === "HEAD" ? null : held.manifestBytes, {
-          headers: headersFor(held, "text/plain; charset=utf-8", held.manifestBytes.length),
-        });
+      case "manifest": {
+        const answer = headersFor(held, "text/plain; charset=utf-8");
+        return this.#sender.sendBytes(call, held.manifestBytes, answer);
+      }
       case "content":
         return this.#content(call, held);
+      case "pieces":
+        return this.#pieces.run(call, held, route);
+      case "piece-digests":
+        return this.#sender.send(call, held, {
+          status: 200,
+          headers: headersFor(held, "application/octet-stream", this.#digests.sizeFor(held)),
+          open: () => this.#digests.sourceOf(held),
+        });
       case "tree": {
         const coding = chooseCoding(headers.get("accept-encoding"));
         return this.#archive(call, held, coding, {
@@ -91,20 +140,36 @@ class Answerer {
       }
       case "archive": {
         const { coding, type } = ARCHIVES[route.format];
+        if (coding === "zstd" && !hasZstd()) return say(404, "This runtime has no zstd");
         return this.#archive(call, held, coding, { "content-type": type });
       }
-      default:
-        return say(404, "There is nothing here");
     }
   }
 
-  #find(route: Exclude<Route, { kind: "bad" }>): Held | undefined {
-    const digests = route.kind === "archive" ? route.digests : [route.digest];
-    for (const digest of digests) {
-      const held = this.#holdings.find(digest);
-      if (held !== undefined) return held;
+  /** A download answers for its manifest and its pieces; all else takes a complete implementation. */
+  #find(route: Exclude<Route, { kind: "bad" | "availability" }>): Held | undefined {
+    switch (route.kind) {
+      case "manifest":
+      case "pieces":
+      case "any-piece":
+        return this.#holdings.findAny(route.digest);
+      case "archive":
+        for (const digest of route.digests) {
+          const held = this.#holdings.find(digest);
+          if (held !== undefined) return held;
+        }
+        return undefined;
+      default:
+        return this.#holdings.find(route.digest);
     }
-    return undefined;
+  }
+
+  /** What a download left is for its fetch to judge. */
+  #suspend(held: Held, error: DamagedImplementation): void {
+    this.#pieces.forget(held);
+    if (held.piecesHere === undefined) {
+      this.#holdings.suspend(held.digest, held.path, error.message);
+    }
   }
 
   #content(call: Call, held: Held): Response {
@@ -122,77 +187,24 @@ class Answerer {
     const { start, end } = asked ?? { start: 0, end: size };
     if (asked !== undefined) headers.set("content-range", formatContentRange(start, end, size));
     headers.set("content-length", String(end - start));
-    const status = asked === undefined ? 200 : 206;
-    return this.#send(call, held, status, headers, () => new ContentReader(held, start, end));
+    return this.#sender.send(call, held, {
+      status: asked === undefined ? 200 : 206,
+      headers,
+      open: () => new ContentReader(held, start, end, { known: this.#known }),
+    });
   }
 
-  #archive(call: Call, held: Held, coding: Coding, extra: Record<string, string>): Response {
-    const headers = headersFor(held, "application/x-tar");
-    for (const [name, value] of Object.entries(extra)) headers.set(name, value);
-    let archive: ArchiveSource;
-    try {
-      archive = new ArchiveSource(held, coding);
-    } catch (error) {
-      if (!(error instanceof DamagedImplementation)) throw error;
-      this.#holdings.suspend(held.digest, held.path, error.message);
-      return say(404, "This implementation is not here");
-    }
-    if (archive.size !== undefined) headers.set("content-length", String(archive.size));
-    return this.#send(call, held, 200, headers, () => archive);
-  }
-
-  /** Sends a body, unless only its headers are wanted or too many are being sent already. */
-  #send(
+  /** @throws DamagedImplementation */
+  #archive(
     call: Call,
     held: Held,
-    status: number,
-    headers: Headers,
-    open: () => Source,
+    coding: Coding,
+    extra: Readonly<Record<string, string>>,
   ): Response {
-    if (call.request.method === "HEAD") {
-      // Without a body, Deno says that the length is 0; with one that it does not know, nothing.
-      const unknown = !headers.has("content-length");
-      const body = unknown ? new ReadableStream({ start: (body) => body.close() }) : null;
-      return new Response(body, { status, headers });
-    }
-    const leave = this.#transfers.begin(call.from);
-    if (leave === undefined) {
-      return say(503, "Too many transfers are under way", {
-        "retry-after": String(BUSY_RETRY_SECONDS),
-      });
-    }
-    const { digest, path } = held;
-    const body = bodyOf(open(), this.#signal, (error, bytes) => {
-      leave();
-      if (error instanceof DamagedImplementation) {
-        this.#holdings.suspend(digest, path, error.message);
-      }
-      const reason = error instanceof Error ? error.message : undefined;
-      this.#report({ kind: "sent", from: call.from, digest, bytes, reason });
-    });
-    return new Response(body, { status, headers });
+    const headers = headersFor(held, "application/x-tar");
+    for (const [name, value] of Object.entries(extra)) headers.set(name, value);
+    const archive = new ArchiveSource(held, coding);
+    if (archive.size !== undefined) headers.set("content-length", String(archive.size));
+    return this.#sender.send(call, held, { status: 200, headers, open: () => archive });
   }
-}
-
-function etagOf(held: Held): string {
-  return `"${held.digest}"`;
-}
-
-function headersFor(held: Held, type: string | undefined, length?: number): Headers {
-  return new Headers({
-    "etag": etagOf(held),
-    // The digest names the content, so that it never changes; and no coding is to be added on
-    // the way, for a range must mean what it says.
-    "cache-control": "public, max-age=31536000, immutable, no-transform",
-    "x-content-type-options": "nosniff",
-    ...(type === undefined ? {} : { "content-type": type }),
-    ...(length === undefined ? {} : { "content-length": String(length) }),
-  });
-}
-
-function say(status: number, text: string, headers: Record<string, string> = {}): Response {
-  return new Response(`${text}\n`, {
-    status,
-    headers: { "content-type": "text/plain; charset=utf-8", ...headers },
-  });
 }

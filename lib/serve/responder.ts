@@ -24,6 +24,7 @@ export async function respond(
 ): Promise<void> {
   const rate = new QueryRate();
   const told = new Told();
+  const downloaders = new Told();
   for await (const { bytes, from } of socket.messages()) {
     if (!access.admits(from.address) || !rate.admits(from.address, performance.now())) continue;
     const query = decodeQuery(bytes);
@@ -33,9 +34,15 @@ export async function respond(
     if (isNew) report({ kind: "query", from: sender, digests: query.digests });
     const offers: Offered[] = [];
     for (const digest of query.digests) {
-      if (holdings.find(digest) === undefined) continue;
-      if (isNew) report({ kind: "have", digest });
-      offers.push({ digest, state: "have" });
+      const held = holdings.findAny(digest);
+      if (held === undefined) continue;
+      const complete = held.piecesHere === undefined;
+      if (isNew) report({ kind: complete ? "have" : "partial", digest });
+      offers.push({ digest, state: complete ? "have" : "partial" });
+      // A download may have begun between the repetitions: each digest is told of on its own.
+      if (complete || query.port === undefined || !downloaders.isNew(query.nonce, digest)) continue;
+      const peer = { address: from.address, port: query.port };
+      report({ kind: "downloader", peer, digest, nonce: query.nonce });
     }
     if (offers.length === 0) continue;
     if (isNew) report({ kind: "reply", to: sender });
@@ -51,14 +58,15 @@ export async function respond(
 
 /** Queries are repeated, and come on several ways: each is told of once. */
 class Told {
-  readonly #nonces = new Set<string>();
+  readonly #keys = new Set<string>();
 
-  isNew(nonce: string | undefined): boolean {
+  isNew(nonce: string | undefined, what = ""): boolean {
     if (nonce === undefined) return true;
-    if (this.#nonces.has(nonce)) return false;
-    this.#nonces.add(nonce);
-    if (this.#nonces.size > REMEMBERED_QUERIES) {
-      this.#nonces.delete(this.#nonces.values().next().value!);
+    const key = nonce + what;
+    if (this.#keys.has(key)) return false;
+    this.#keys.add(key);
+    if (this.#keys.size > REMEMBERED_QUERIES) {
+      this.#keys.delete(this.#keys.values().next().value!);
     }
     return true;
   }

@@ -1,4 +1,5 @@
 import { NetworkFailed } from "../errors.ts";
+import type { Digest } from "../manifest/digest.ts";
 import type { NetworkInterface } from "../net/interfaces.ts";
 import { QuerySocket } from "../net/hear.ts";
 import { SHUTDOWN_MS } from "../wire/limits.ts";
@@ -7,6 +8,7 @@ import type { ReportServe } from "./events.ts";
 import { Holdings } from "./holdings.ts";
 import { answering } from "./http.ts";
 import { respond } from "./responder.ts";
+import { UploadLimit } from "./upload_limit.ts";
 
 /**
  * How long connections get, in milliseconds, to close after their answers were given up. What waits
@@ -28,6 +30,10 @@ export interface ServerOptions {
   readonly names: readonly string[];
   /** The interfaces to hear queries on. */
   readonly interfaces: readonly NetworkInterface[];
+  /** Serve these and nothing else of what the stores hold. */
+  readonly only?: readonly Digest[] | undefined;
+  /** What all answers together may take, in bytes per second; as much as there is by default. */
+  readonly uploadLimit?: number | undefined;
 }
 
 export interface Server {
@@ -51,9 +57,16 @@ export interface Server {
  */
 export function startServer(options: ServerOptions, report: ReportServe): Server {
   const access = accessFor(options.allow, options.names);
-  const holdings = new Holdings(options.stores, report);
+  const { only, uploadLimit } = options;
+  const holdings = new Holdings(options.stores, report, { only });
   const abort = new AbortController();
-  const handler = answering(holdings, access, { report, signal: abort.signal });
+  const stopping = new AbortController();
+  const handler = answering(holdings, access, {
+    report,
+    signal: abort.signal,
+    stopping: stopping.signal,
+    limit: uploadLimit === undefined ? undefined : new UploadLimit(uploadLimit),
+  });
   const servers = listen(options.port, handler);
   const port = servers[0]!.addr.port;
 
@@ -83,6 +96,7 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
     update: (interfaces) => socket?.update(interfaces),
     async stop() {
       socket?.[Symbol.dispose]();
+      stopping.abort();
       const ended = Promise.all(servers.map((server) => server.shutdown())).then(() => finished);
       if (await within(SHUTDOWN_MS, ended)) return;
       abort.abort(new Error("the server was told to stop"));

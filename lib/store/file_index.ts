@@ -4,10 +4,10 @@ import { type FileEntry, MANIFEST_NAME, parseManifest } from "../manifest/manife
 import { resolveEntries } from "../manifest/resolve.ts";
 import { listImplementations, type StoredImplementation } from "./lookup.ts";
 
-/** An implementation in a store, and those of its files whose contents are wanted. */
+/** An implementation in a store, and files of it whose contents are wanted. */
 export interface LocalFiles {
   readonly implementation: StoredImplementation;
-  /** In manifest order, never empty; several may have the same content. */
+  /** In manifest order, never empty, some thousands at most; several may have the same content. */
   readonly files: readonly FileEntry[];
 }
 
@@ -20,15 +20,19 @@ export interface FindOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** In bytes: half a million files. One manifest at a time is held in memory, and parsed. */
+/** In bytes: half a million files. One manifest at a time is held in memory. */
 const MAX_MANIFEST_SIZE = 64 * 1024 * 1024;
+
+/** Files that are told of at once: as few megabytes, and so few that parsing them is no delay. */
+const FILES_AT_ONCE = 4096;
 
 /** What is scanned between two turns of the event loop: some 20 ms. */
 const BYTES_PER_TURN = 8 * 1024 * 1024;
 
 /**
  * Finds files with wanted contents among the implementations in the stores, the newest
- * implementation first: the version before the wanted one has most of it, more likely than not.
+ * implementation first: the version before the wanted one has most of it, more likely than not. An
+ * implementation that has many comes several times, one after the other.
  *
  * Only manifests are read here. One that has a wanted hash is believed when it hashes to its
  * implementation's digest; whether the files are still what it lists is for the caller to check, on
@@ -58,9 +62,10 @@ export async function* findLocalFiles(
       await setImmediate();
     }
     signal?.throwIfAborted();
-    const files = filesIn(implementation, manifest, scanner);
-    if (files.length > 0) yield { implementation, files };
-    if (wanted.size === 0) return;
+    for (const files of filesIn(implementation, manifest, scanner)) {
+      if (files.length > 0) yield { implementation, files };
+      if (wanted.size === 0) return;
+    }
   }
 }
 
@@ -77,25 +82,29 @@ function newestFirst(stores: readonly string[]): StoredImplementation[] {
   return [...times].sort(([, a], [, b]) => b - a).map(([implementation]) => implementation);
 }
 
-function filesIn(
+function* filesIn(
   { digest, path }: StoredImplementation,
   bytes: Uint8Array,
   scanner: Scanner,
-): FileEntry[] {
-  const hits = scanner.extract(bytes);
+): Generator<FileEntry[]> {
   const algorithm = algorithmOf(digest);
-  if (hits === undefined || digestOf(algorithm, bytes) !== digest) return [];
-  try {
-    // In the old format, where a file is depends on all the lines before it.
-    const { entries } = algorithm === "sha1"
-      ? resolveEntries(parseManifest(algorithm, bytes), path)
-      : parseManifest(algorithm, hits);
-    return entries.filter((entry): entry is FileEntry =>
-      entry.kind === "file" && scanner.isWanted(entry)
-    );
-  } catch {
-    // Not what Zero Install would have written, or an ambiguous one whose tree is damaged.
-    return [];
+  let believed = false;
+  for (const part of scanner.extract(bytes)) {
+    if (!believed && digestOf(algorithm, bytes) !== digest) return;
+    believed = true;
+    try {
+      // In the old format, where a file is depends on all the lines before it.
+      const { entries } = algorithm === "sha1"
+        ? resolveEntries(parseManifest(algorithm, bytes), path)
+        : parseManifest(algorithm, part);
+      yield entries.filter((entry): entry is FileEntry =>
+        entry.kind === "file" && scanner.isWanted(entry)
+      );
+    } catch {
+      // Not what Zero Install would have written, or an ambiguous one whose tree is damaged.
+      return;
+    }
+    if (algorithm === "sha1") return;
   }
 }
 
@@ -125,6 +134,7 @@ class ManifestReader {
 
 const LETTER = { D: 68, F: 70, S: 83, X: 88 };
 const NEWLINE = 10;
+const SLASH = 47;
 
 /** Hexadecimal digits of a hash that are looked at first, and the bits that they make. */
 const PREFIX_DIGITS = 6;
@@ -156,25 +166,31 @@ class Scanner {
   }
 
   /**
-   * The lines of files with wanted hashes and of all directories; undefined if there are no such
-   * files. Of any format but the old one that is again a manifest, of a part of the tree.
+   * The lines of files with wanted hashes, and of the directories on the way to them. Of any format
+   * but the old one each part is again a manifest, of a part of the tree.
    */
-  extract(manifest: Uint8Array): Uint8Array | undefined {
-    const lines: Uint8Array[] = [];
-    let found = false;
+  *extract(manifest: Uint8Array): Generator<Uint8Array> {
+    let lines: Uint8Array[] = [];
+    let directory = manifest.subarray(0, 0);
+    let files = 0;
     for (let at = 0; at < manifest.length; at++) {
       const line = at;
       const letter = manifest[at];
-      let kept = letter === LETTER.D;
+      let wanted = false;
       if (letter === LETTER.F || letter === LETTER.X) {
         at += 2 + this.#hashLength;
-        kept = this.#hasWantedHash(manifest, line + 2, at);
-        found ||= kept;
-      } else if (!kept && letter !== LETTER.S) return undefined;
+        wanted = this.#hasWantedHash(manifest, line + 2, at);
+      } else if (letter !== LETTER.D && letter !== LETTER.S) return;
       while (at < manifest.length && manifest[at] !== NEWLINE) at++;
-      if (kept) lines.push(manifest.subarray(line, at + 1));
+      if (letter === LETTER.D) lines.push(directory = manifest.subarray(line, at + 1));
+      if (!wanted) continue;
+      lines.push(manifest.subarray(line, at + 1));
+      if (++files < FILES_AT_ONCE) continue;
+      yield concatenate(lines);
+      files = 0;
+      lines = ancestorLines(directory);
     }
-    return found ? concatenate(lines) : undefined;
+    if (files > 0) yield concatenate(lines);
   }
 
   #hasWantedHash(manifest: Uint8Array, start: number, end: number): boolean {
@@ -188,6 +204,16 @@ class Scanner {
     return (this.#prefixes[prefix >> 3]! >> (prefix & 7) & 1) === 1 &&
       this.#wanted.has(this.#decoder.decode(manifest.subarray(start, end)));
   }
+}
+
+/** The lines of all directories on the way to the one that a line is about, and this line. */
+function ancestorLines(line: Uint8Array): Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  for (let slash = line.indexOf(SLASH); slash >= 0;) {
+    slash = line.indexOf(SLASH, slash + 1);
+    lines.push(slash < 0 ? line : concatenate([line.subarray(0, slash), Uint8Array.of(NEWLINE)]));
+  }
+  return lines;
 }
 
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {

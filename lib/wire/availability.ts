@@ -2,6 +2,12 @@ import { pieceSize } from "../manifest/layout.ts";
 import { decodeBitfield, encodeBitfield } from "./bitfield.ts";
 import { MAX_AVAILABILITY_SIZE } from "./limits.ts";
 
+/**
+ * The header that tells, as a bitfield, which pieces a partial peer has: with every answer to a
+ * request for pieces.
+ */
+export const PIECES_HEADER = "0share-pieces";
+
 /** Which pieces of an implementation a peer has. */
 export interface Availability {
   /** Of the content stream, in bytes. */

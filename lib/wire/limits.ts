@@ -93,8 +93,8 @@ export const MAX_WAITS = 256;
 /** The same for one address: a fetch has one for each machine and implementation. */
 export const MAX_WAITS_PER_ADDRESS = 16;
 
-/** Compressed pieces that are kept in memory, in bytes: half of what a large program shrinks to. */
-export const COMPRESSED_CACHE_BYTES = 64 * 1024 * 1024;
+/** Compressed pieces that are kept in memory, in bytes: what a browser shrinks to. */
+export const COMPRESSED_CACHE_BYTES = 96 * 1024 * 1024;
 
 /** What has to be saved for a piece to be worth compressing, as a part of its size. */
 export const WORTHWHILE_SAVING = 0.05;

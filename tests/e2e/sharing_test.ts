@@ -18,7 +18,7 @@ import {
 import { type Algorithm, ALGORITHMS, audit, storeAdd, verify } from "./lib/oracle.ts";
 import { LARGE_FILE, linksAndExecutables, MANY_FILES, unpack } from "./lib/packages.ts";
 import { programs, run, start } from "./lib/program.ts";
-import { TemporaryDirectory } from "./lib/sandbox_env.ts";
+import { removeTree, TemporaryDirectory } from "./lib/sandbox_env.ts";
 
 const NODES = Deno.build.os === "windows" ? SMALL : LINKED;
 
@@ -36,6 +36,7 @@ async function addPackages(
   for (const algorithm of ALGORITHMS) {
     digests.set(algorithm, await Promise.all(trees.map((tree) => storeAdd(env, algorithm, tree))));
   }
+  for (const tree of trees) await removeTree(tree);
   return digests;
 }
 
@@ -51,7 +52,9 @@ Deno.test({
       await using server = await serveOn(program, one, { discoveryPort });
       for (const [algorithm, names] of digests) {
         await test.step(`${program.name}: ${algorithm}`, async () => {
-          const two = directory.sandbox(`two ${program.name} ${algorithm}`);
+          // A directory of its own, which goes away at once: ten thousand files each.
+          await using temporary = new TemporaryDirectory();
+          const two = temporary.sandbox("two");
           const fetched = await run(
             program,
             ["fetch", ...names, "--discovery-port", String(discoveryPort), "--timeout", "10"],

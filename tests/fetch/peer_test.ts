@@ -135,18 +135,6 @@ const WRONG: Record<string, Case> = {
     error: PeerFailed,
     reason: /failed/,
   },
-  "a coding that was not asked for": {
-    answer: (to) => {
-      const bytes = gzipSync("23456");
-      return say(to, "206 Partial Content", {
-        "content-range": "bytes 2-6/10",
-        "content-length": bytes.length,
-        "content-encoding": "gzip",
-      }, bytes);
-    },
-    error: PeerLied,
-    reason: /more bytes/,
-  },
 };
 
 for (const [what, { answer, error, reason }] of Object.entries(WRONG)) {

@@ -249,6 +249,7 @@ class Simulation {
       rate: 0,
       stalled: false,
     };
+    from.picked[queue[0]!]! += 1;
     from.up++;
     to.down++;
     to.inFlight.add(transfer);
@@ -265,7 +266,6 @@ class Simulation {
       if (this.#random() * equals < 1) best = piece;
     }
     assert.ok(best >= 0);
-    seed.picked[best]! += 1;
     return best;
   }
 
@@ -273,10 +273,9 @@ class Simulation {
     const { to, queue, ask } = transfer;
     const piece = queue.shift()!;
     transfer.left = this.#pieceSize;
-    if (queue.length === 0) {
-      this.#remove(transfer);
-      if (to.has[piece] === 1) this.#wasted += this.#pieceSize;
-    } else if (to.has[piece] === 1) this.#wasted += this.#pieceSize;
+    if (queue.length === 0) this.#remove(transfer);
+    else transfer.from.picked[queue[0]!]! += 1;
+    if (to.has[piece] === 1) this.#wasted += this.#pieceSize;
     const schedule = to.schedule!;
     if (to.has[piece] === 0) {
       to.has[piece] = 1;

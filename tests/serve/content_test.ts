@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { DamagedImplementation } from "../../lib/errors.ts";
 import { contentStream } from "../../lib/manifest/layout.ts";
 import { ContentReader } from "../../lib/serve/content.ts";
-import type { Held } from "../../lib/serve/holdings.ts";
+import type { Held } from "../../lib/serve/held.ts";
 import { CHUNK_SIZE } from "../../lib/wire/limits.ts";
 import { needs } from "../skips.ts";
 import { Scratch } from "../store/sample.ts";

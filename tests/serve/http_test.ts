@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Digest } from "../../lib/manifest/digest.ts";
 import { MAX_TRANSFERS_PER_ADDRESS } from "../../lib/wire/limits.ts";
+import { hasZstd } from "../../lib/wire/zstd.ts";
 import { directory, file, type Node } from "../vectors/trees.ts";
 import { Answering } from "./answering.ts";
 import { noise } from "./implementations.ts";
@@ -137,7 +138,7 @@ Deno.test("an archive is answered by any of its names", async () => {
   const types = {
     "tar": "application/x-tar",
     "tar.gz": "application/gzip",
-    "tar.zst": "application/zstd",
+    ...(hasZstd() ? { "tar.zst": "application/zstd" } : {}),
   };
   for (const [format, type] of Object.entries(types)) {
     const response = await answering.ask(`/${absent},${digest}.${format}`, { method: "HEAD" });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { MAX_TRANSFERS_PER_ADDRESS } from "../../lib/wire/limits.ts";
+import { hasZstd } from "../../lib/wire/zstd.ts";
 import { needs } from "../skips.ts";
 import { file } from "../vectors/trees.ts";
 import { Answering } from "./answering.ts";
@@ -27,7 +28,7 @@ const ROUTES: Record<string, (digest: string) => string> = {
   "the content stream": (digest) => `/implementation/${digest}/content`,
   "a tar": (digest) => `/${digest}.tar`,
   "a tar.gz": (digest) => `/${digest}.tar.gz`,
-  "a tar.zst": (digest) => `/${digest}.tar.zst`,
+  ...(hasZstd() ? { "a tar.zst": (digest: string) => `/${digest}.tar.zst` } : {}),
 };
 
 for (const [what, route] of Object.entries(ROUTES)) {

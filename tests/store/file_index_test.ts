@@ -296,6 +296,40 @@ Deno.test("a manifest after a longer one is read without its rest", async () => 
   assert.deepEqual(found.map(([, paths]) => paths), [[`${name(9999)}/b`], ["a"], ["c"]]);
 });
 
+Deno.test("of thousands of wanted files, in few directories or in many, each is found once", async () => {
+  for (const [directories, files] of [[1, 15_000], [3000, 5], [20, 700]] as const) {
+    using scratch = new Scratch();
+    const number = (value: number) => `${value}`.padStart(5, "0");
+    const wanted: Wanted = new Map();
+    const expected: string[] = [];
+    const lines: string[] = [];
+    const add = (directory: string, name: string) => {
+      const hash = sha256(`${directory}/${name}`);
+      lines.push(`F ${hash} 1 6 ${name}`);
+      // Now and then one is not wanted.
+      if (lines.length % 7 === 6) return;
+      wanted.set(hash, { size: 6 });
+      expected.push(directory === "" ? name : `${directory}/${name}`);
+    };
+    for (let index = 0; index < files; index++) add("", number(index));
+    for (let index = 0; index < directories; index++) {
+      // Three levels: "p00000/q/r", its parents, and their next neighbours.
+      const path = [`p${number(index)}`, `q \u00e9`, "r"];
+      for (let depth = 1; depth <= path.length; depth++) {
+        const directory = path.slice(0, depth).join("/");
+        lines.push(`D /${directory}`);
+        for (let file = 0; file < files; file++) add(directory, number(file));
+      }
+    }
+    const bytes = new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
+    const digest = digestOf("sha256new", bytes);
+    Deno.writeFileSync(`${scratch.directory(digest)}/.manifest`, bytes);
+    const found = await find([scratch.path], wanted);
+    assert.ok(found.length > 1);
+    assert.deepEqual(found.flatMap(([, paths]) => paths), expected);
+  }
+});
+
 Deno.test("a search is ended by its signal", async () => {
   using scratch = new Scratch();
   await addImplementation(scratch.path, [file("a", "wanted")]);

@@ -9,7 +9,7 @@ import { PORT } from "../../wire/limits.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { integerOption } from "../options.ts";
+import { integerOption, rateOption } from "../options.ts";
 import type { Output } from "../output.ts";
 import { tellServe } from "../transcript.ts";
 
@@ -41,6 +41,11 @@ export const serve: Command = {
       many: true,
       help: "answer this network, and no other (default: private and link-local addresses)",
     },
+    {
+      name: "upload-limit",
+      value: "RATE",
+      help: "send no more than this in all, in bytes per second: 500k, 2M, 1.5MB/s",
+    },
   ],
   notes: [
     "The process that serves can read the stores and use the network, and nothing else.\n" +
@@ -59,6 +64,7 @@ export const serve: Command = {
       allow: parsed.all("allow"),
       names: ownNames(),
       interfaces: networkInterfaces(),
+      uploadLimit: rateOption(parsed, "upload-limit"),
     };
     const server = await serveConfined(options, (event) => tellServe(output, event));
     await untilInterrupted(server);

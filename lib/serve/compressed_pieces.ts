@@ -1,0 +1,178 @@
+import { hash } from "node:crypto";
+import type { Digest } from "../manifest/digest.ts";
+import { COMPRESSED_CACHE_BYTES, WORTHWHILE_SAVING } from "../wire/limits.ts";
+import { compressFrame, hasZstd, storedFrame } from "../wire/zstd.ts";
+import type { Source } from "./body.ts";
+import type { Held } from "./held.ts";
+import type { PieceReader } from "./piece_reader.ts";
+
+/** What an entry of the cache takes beside the frame, in bytes: about that. */
+const ENTRY_SIZE = 200;
+
+/** Larger pieces would keep others waiting while they are compressed: streams of over 16 GiB have them. */
+const MAX_COMPRESSED_PIECE = 8 * 1024 * 1024;
+
+/** How long an implementation counts as in use after it was asked for. */
+const IN_USE_MS = 60_000;
+
+/** How many pieces of a run are tried before all of it is compressed: spread over it. */
+const SAMPLES = 3;
+
+/** What is kept of one implementation. */
+interface Kept {
+  /** When it was asked for the last time, in milliseconds. */
+  used: number;
+  /** By piece. Undefined: it does not shrink. */
+  readonly frames: Map<string, Uint8Array<ArrayBuffer> | undefined>;
+}
+
+/**
+ * Pieces as zstd frames, kept as long as there is room: the next machines get the same bytes.
+ *
+ * What is in use is not given up for more of it: machines that get an implementation from its
+ * beginning to its end, one after the other, would never find anything of one that is a little
+ * larger than the room.
+ */
+export class CompressedPieces {
+  /** Least recently used first. */
+  readonly #kept = new Map<Digest, Kept>();
+  readonly #room: number;
+  readonly #now: () => number;
+  #bytes = 0;
+
+  /** @param options.room in bytes; `now` in milliseconds */
+  constructor(options: { room?: number; now?: () => number } = {}) {
+    this.#room = options.room ?? COMPRESSED_CACHE_BYTES;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /**
+   * A source of one frame a piece, end to end, of pieces `first` to `last`, inclusive.
+   *
+   * @returns undefined where compressing a sample of them does not save enough to be worthwhile,
+   *   or cannot be done
+   * @throws DamagedImplementation
+   */
+  sourceOf(
+    held: Held,
+    first: number,
+    last: number,
+    reader: PieceReader,
+  ): CompressedRun | undefined {
+    if (reader.left === 0 || !hasZstd()) return undefined;
+    let plain = 0;
+    let compressed = 0;
+    for (const piece of samples(first, last)) {
+      const bytes = reader.sizeOf(piece);
+      if (bytes > MAX_COMPRESSED_PIECE) return undefined;
+      plain += bytes;
+      compressed += this.frameOf(held, piece, reader)?.length ?? bytes;
+    }
+    if (!saves(compressed, plain)) return undefined;
+    return new CompressedRun(this, held, first, last, reader);
+  }
+
+  /**
+   * A piece as a frame, kept or made; undefined if it does not shrink.
+   *
+   * @throws DamagedImplementation
+   */
+  frameOf(held: Held, piece: number, reader: PieceReader): Uint8Array<ArrayBuffer> | undefined {
+    const kept = this.#of(held.digest);
+    // A download may take a verified piece back: its bytes themselves say whether they are the same.
+    const bytes = held.piecesHere === undefined ? undefined : reader.piece(piece);
+    const key = bytes === undefined ? `${piece}` : `${piece} ${hash("sha256", bytes, "base64")}`;
+    if (kept.frames.has(key)) return kept.frames.get(key);
+    const plain = bytes ?? reader.piece(piece);
+    const made = compressFrame(plain);
+    const frame = saves(made.length, plain.length) ? made : undefined;
+    const cost = costOf(frame);
+    if (this.#makeRoom(cost)) {
+      kept.frames.set(key, frame);
+      this.#bytes += cost;
+    }
+    return frame;
+  }
+
+  /** Forgets what an implementation was compressed to, because it was damaged. */
+  forget(digest: Digest): void {
+    for (const frame of this.#kept.get(digest)?.frames.values() ?? []) {
+      this.#bytes -= costOf(frame);
+    }
+    this.#kept.delete(digest);
+  }
+
+  #of(digest: Digest): Kept {
+    const kept = this.#kept.get(digest) ?? { used: 0, frames: new Map() };
+    kept.used = this.#now();
+    this.#kept.delete(digest);
+    this.#kept.set(digest, kept);
+    return kept;
+  }
+
+  #makeRoom(cost: number): boolean {
+    for (const [digest, { used }] of this.#kept) {
+      if (this.#bytes + cost <= this.#room || this.#now() - used < IN_USE_MS) break;
+      this.forget(digest);
+    }
+    return this.#bytes + cost <= this.#room;
+  }
+}
+
+/** A run of pieces as zstd frames. */
+export class CompressedRun implements Source {
+  /** In bytes, where that is known before: a single piece. */
+  readonly size: number | undefined;
+  readonly #pieces: CompressedPieces;
+  readonly #held: Held;
+  readonly #reader: PieceReader;
+  readonly #last: number;
+  #next: number;
+  /** The frame of a single piece, which the cache may have lost by the time that it is sent. */
+  readonly #single: Uint8Array | undefined;
+
+  constructor(
+    pieces: CompressedPieces,
+    held: Held,
+    first: number,
+    last: number,
+    reader: PieceReader,
+  ) {
+    this.#pieces = pieces;
+    this.#held = held;
+    this.#reader = reader;
+    this.#next = first;
+    this.#last = last;
+    if (first === last) {
+      this.#single = this.#frame(first);
+      this.size = this.#single.length;
+    }
+  }
+
+  next(): Uint8Array | undefined {
+    const piece = this.#next++;
+    return piece > this.#last ? undefined : this.#single ?? this.#frame(piece);
+  }
+
+  close(): void {
+    this.#reader.close();
+  }
+
+  #frame(piece: number): Uint8Array {
+    return this.#pieces.frameOf(this.#held, piece, this.#reader) ??
+      storedFrame(this.#reader.piece(piece));
+  }
+}
+
+function samples(first: number, last: number): Set<number> {
+  const step = (last - first) / (SAMPLES - 1);
+  return new Set(Array.from({ length: SAMPLES }, (_, n) => Math.round(first + n * step)));
+}
+
+function saves(compressed: number, plain: number): boolean {
+  return compressed <= plain * (1 - WORTHWHILE_SAVING);
+}
+
+function costOf(frame: Uint8Array | undefined): number {
+  return ENTRY_SIZE + (frame?.length ?? 0);
+}

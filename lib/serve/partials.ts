@@ -1,0 +1,111 @@
+import { ShareError } from "../errors.ts";
+import type { Digest } from "../manifest/digest.ts";
+import { contentStream, pieceSize } from "../manifest/layout.ts";
+import { readManifest, type SymlinkEntry } from "../manifest/manifest.ts";
+import { pathIn } from "../store/lookup.ts";
+import { readPieceStates } from "../store/piece_file.ts";
+import { STAGING_PREFIX, TREE_SUFFIX } from "../store/staging.ts";
+import { pieceCount } from "../wire/availability.ts";
+import { MAX_MANIFEST_SIZE } from "../wire/limits.ts";
+import type { Held } from "./held.ts";
+import { ListedTree } from "./listed_tree.ts";
+
+/** Downloads at once on one machine are few; each keeps its manifest here. */
+const CACHED_DOWNLOADS = 8;
+
+const VERIFIED = 2;
+
+/** What downloads into the stores have got so far: staging, as the fetching process leaves it. */
+export class Partials {
+  /** By path of the staging, least recently used first. */
+  readonly #cache = new Map<string, { identity: string; held: Held }>();
+
+  /**
+   * What a download in this store has; undefined if there is none, or none that got as far as to
+   * know its pieces. `piecesHere` says at every call what it has then.
+   */
+  find(store: string, digest: Digest): Held | undefined {
+    const control = pathIn(store, STAGING_PREFIX + digest);
+    const identity = identityOf(control);
+    if (identity === undefined) return undefined;
+    const cached = this.#cache.get(control);
+    this.#cache.delete(control);
+    const held = cached?.identity === identity ? cached.held : read(store, digest, control);
+    if (held === undefined) return undefined;
+    this.#cache.set(control, { identity, held });
+    if (this.#cache.size > CACHED_DOWNLOADS) {
+      this.#cache.delete(this.#cache.keys().next().value!);
+    }
+    return held.piecesHere?.() === undefined ? undefined : held;
+  }
+}
+
+/** Says whether the manifest is still the one that was read; undefined if there is none. */
+function identityOf(control: string): string | undefined {
+  try {
+    const info = Deno.lstatSync(`${control}/manifest`);
+    if (!info.isFile || info.size > MAX_MANIFEST_SIZE || !Deno.lstatSync(control).isDirectory) {
+      return undefined;
+    }
+    return `${info.dev}:${info.ino}:${info.size}:${info.mtime?.getTime()}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function read(store: string, digest: Digest, control: string): Held | undefined {
+  try {
+    const manifestBytes = Deno.readFileSync(`${control}/manifest`);
+    const manifest = readManifest(digest, manifestBytes);
+    // Such a tree is got as an archive, so that it has no pieces.
+    if (manifest.ambiguous) return undefined;
+    const stream = contentStream(manifest);
+    const held = { digest, path: control + TREE_SUFFIX, manifestBytes, manifest, stream };
+    return { ...held, piecesHere: piecesOf(store, held) };
+  } catch (error) {
+    // The fetching process finds out for itself, and this is only what it left for others.
+    if (error instanceof ShareError || error instanceof Deno.errors.NotFound) return undefined;
+    if (error instanceof Deno.errors.PermissionDenied) return undefined;
+    throw error;
+  }
+}
+
+function piecesOf(store: string, held: Held): () => Uint8Array<ArrayBuffer> | undefined {
+  const count = pieceCount(held.stream.size);
+  const waiting = symlinksByPiece(held);
+  return () => {
+    const states = readPieceStates(store, held.digest);
+    if (states?.length !== count) return undefined;
+    const flags = Uint8Array.from(states, (state) => state === VERIFIED ? 1 : 0);
+    for (const [piece, links] of waiting) {
+      if (flags[piece] !== 1) continue;
+      if (exist(held, links)) waiting.delete(piece);
+      else flags[piece] = 0;
+    }
+    return flags;
+  };
+}
+
+/** A fetch makes symlinks last: what is not there yet cannot be read, verified or not. */
+function symlinksByPiece({ stream }: Held): Map<number, SymlinkEntry[]> {
+  const byPiece = new Map<number, SymlinkEntry[]>();
+  const each = pieceSize(stream.size);
+  for (const { offset, size, entries: [entry] } of stream.extents) {
+    if (entry!.kind !== "symlink") continue;
+    const last = Math.floor((offset + size - 1) / each);
+    for (let piece = Math.floor(offset / each); piece <= last; piece++) {
+      byPiece.set(piece, [...byPiece.get(piece) ?? [], entry as SymlinkEntry]);
+    }
+  }
+  return byPiece;
+}
+
+function exist({ digest, path }: Held, links: readonly SymlinkEntry[]): boolean {
+  const tree = new ListedTree(digest, path);
+  try {
+    for (const link of links) tree.readLink(link);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,92 @@
+import { DamagedImplementation } from "../errors.ts";
+import { BUSY_RETRY_SECONDS } from "../wire/limits.ts";
+import { bodyOf, type Source } from "./body.ts";
+import type { ReportServe } from "./events.ts";
+import type { Held } from "./held.ts";
+import { say } from "./responses.ts";
+import { Transfers } from "./transfers.ts";
+import type { UploadLimit } from "./upload_limit.ts";
+
+/** One request, as far as answers depend on it. */
+export interface Call {
+  readonly request: Request;
+  /** The address it came from. */
+  readonly from: string;
+}
+
+/** What is to be sent, when there is a place for it. */
+export interface Sending {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Opens what is to be sent, and may add headers; not called for HEAD, nor without a place. */
+  open(headers: Headers): Source;
+  /** Called once after `open`, with no error when everything was handed over. */
+  over?(error: unknown | undefined): void;
+}
+
+export interface SenderOptions {
+  readonly report: ReportServe;
+  /** Breaks all answers off. */
+  readonly signal: AbortSignal;
+  readonly limit: UploadLimit | undefined;
+  /** Told of a file that is not as listed, once its answer was broken off. */
+  readonly onDamage: (held: Held, error: DamagedImplementation) => void;
+}
+
+/** Sends bodies: not too many at a time, not too fast, and says how each ended. */
+export class Sender {
+  readonly #options: SenderOptions;
+  readonly #transfers = new Transfers();
+
+  constructor(options: SenderOptions) {
+    this.#options = options;
+  }
+
+  /** @throws what `open` throws */
+  send(call: Call, held: Held, { status, headers, open, over }: Sending): Response {
+    if (call.request.method === "HEAD") {
+      // Without a body, Deno says that the length is 0; with one that it does not know, nothing.
+      const unknown = !headers.has("content-length");
+      const body = unknown ? new ReadableStream({ start: (body) => body.close() }) : null;
+      return new Response(body, { status, headers });
+    }
+    const leave = this.#transfers.begin(call.from);
+    if (leave === undefined) return busy("Too many transfers are under way");
+    const { report, signal, onDamage } = this.#options;
+    let source: Source;
+    try {
+      source = open(headers);
+    } catch (error) {
+      leave();
+      throw error;
+    }
+    const body = bodyOf(this.#limited(source, call), signal, (error, bytes) => {
+      leave();
+      over?.(error);
+      if (error instanceof DamagedImplementation) onDamage(held, error);
+      const reason = error instanceof Error ? error.message : undefined;
+      report({ kind: "sent", from: call.from, digest: held.digest, bytes, reason });
+    });
+    return new Response(body, { status, headers });
+  }
+
+  /** Sends what is in memory already: it takes no place, but no less time than anything else. */
+  sendBytes(call: Call, bytes: Uint8Array<ArrayBuffer>, headers: Headers): Response {
+    headers.set("content-length", String(bytes.length));
+    if (call.request.method === "HEAD") return new Response(null, { headers });
+    if (this.#options.limit === undefined) return new Response(bytes, { headers });
+    const chunks = [bytes];
+    const source = { next: () => chunks.pop(), close: () => {} };
+    const body = bodyOf(this.#limited(source, call), this.#options.signal, () => {});
+    return new Response(body, { headers });
+  }
+
+  #limited(source: Source, { from }: Call): Source {
+    return this.#options.limit?.limited(source, from) ?? source;
+  }
+}
+
+/** Asks to come back in a moment. */
+export function busy(why: string): Response {
+  return say(503, why, { "retry-after": String(BUSY_RETRY_SECONDS) });
+}
