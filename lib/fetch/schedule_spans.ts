@@ -52,7 +52,9 @@ function freshSpan(situation: Situation, peer: Peer): Choice | undefined {
   if (free === 0) return undefined;
   const length = spanLength(situation, peer, free);
   const own = runs.find(({ first, end }) => first <= peer.continues && peer.continues < end);
-  if (own !== undefined) return span(peer, peer.continues, Math.min(own.end, peer.continues + length));
+  if (own !== undefined) {
+    return span(peer, peer.continues, Math.min(own.end, peer.continues + length));
+  }
   const { first, end } = runs.reduce((a, b) => b.end - b.first > a.end - a.first ? b : a);
   let start = first;
   for (const other of situation.peers.values()) {

@@ -17,7 +17,7 @@ export type Ask =
     readonly lacks: Uint8Array;
   };
 
-/** An ask without what `Situation.open` adds. */
+/** An ask without its id and peer, which `Situation.open` adds. */
 export type Request =
   | { readonly kind: "span"; readonly first: number; readonly end: number }
   | { readonly kind: "piece"; readonly piece: number }
@@ -143,12 +143,14 @@ export class Situation {
 
   /** Lets an ask owe only what comes before a piece, and the piece that it is at in any case. */
   cut(flight: Flight, end: number): void {
-    const [, ...later] = flight.owes ?? [];
+    const [at, ...later] = flight.owes ?? [];
+    if (at === undefined || later.length === 0) return;
     for (const piece of later) {
       if (piece < end) continue;
       flight.owes!.delete(piece);
       this.flightsOf[piece]! -= 1;
     }
+    flight.peer.continues = Math.max(at + 1, end);
   }
 
   /** Takes an ask out of flight: what it still owed may be asked of others. */

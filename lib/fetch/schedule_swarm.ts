@@ -7,9 +7,9 @@ import type { Choice, Peer, Situation } from "./schedule_state.ts";
 /**
  * The next request and the peer to ask; undefined when there is none to make now.
  *
- * A seed comes first while there is something that no partial peer is known to have, because
- * everybody waits for that; after that the partial ones do. When everything lacking is in flight,
- * idle peers are asked for what is in flight once.
+ * Everybody waits for what no partial peer is known to have, so a seed is asked for that first;
+ * then partial peers for what they have, and a seed for that only when they are all busy. When
+ * everything lacking is in flight, idle peers are asked for what is in flight once.
  */
 export function swarmRequest(situation: Situation): Choice | undefined {
   if (situation.full) return undefined;
@@ -19,22 +19,22 @@ export function swarmRequest(situation: Situation): Choice | undefined {
   for (let piece = 0; piece < situation.pieces; piece++) {
     if (situation.isFree(piece)) free.push(piece);
   }
-  const fresh = free.some((piece) => situation.holders[piece] === 0);
-  return (fresh ? fromSeed(situation, seeds, free) : undefined) ??
+  const fresh = free.filter((piece) => situation.holders[piece] === 0);
+  return fromSeed(situation, seeds, fresh) ??
     fromPeer(situation, partial, free) ??
     fromSeed(situation, seeds, free) ??
-    twice(situation, partial, seeds, free);
+    again(situation, [...partial, ...seeds], free);
 }
 
 /**
- * Any of what is lacking, for only the seed knows what it has sent least. There are never more
- * such asks in flight than pieces to pick.
+ * Any of the pieces, for only the seed knows what it has sent least. There are never more such
+ * asks in flight than pieces to pick.
  */
-function fromSeed(situation: Situation, seeds: Peer[], free: number[]): Choice | undefined {
+function fromSeed(situation: Situation, seeds: Peer[], pieces: number[]): Choice | undefined {
   const [peer] = seeds;
-  if (peer === undefined || free.length <= unpicked(situation)) return undefined;
+  if (peer === undefined || pieces.length <= unpicked(situation)) return undefined;
   const lacks = new Uint8Array(situation.pieces);
-  for (const piece of free) lacks[piece] = 1;
+  for (const piece of pieces) lacks[piece] = 1;
   return { peer, request: { kind: "any", lacks } };
 }
 
@@ -46,15 +46,10 @@ function fromPeer(situation: Situation, peers: Peer[], pieces: number[]): Choice
   return undefined;
 }
 
-function twice(
-  situation: Situation,
-  partial: Peer[],
-  seeds: Peer[],
-  free: number[],
-): Choice | undefined {
+function again(situation: Situation, peers: Peer[], free: number[]): Choice | undefined {
   if (free.length > unpicked(situation)) return undefined;
   const once = [...situation.flightsOf.keys()].filter((piece) => situation.flightsOf[piece] === 1);
-  return fromPeer(situation, [...partial, ...seeds], once);
+  return fromPeer(situation, peers, once);
 }
 
 /** How many asks are in flight for which a seed has not said yet what it sends. */

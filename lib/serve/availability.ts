@@ -50,8 +50,8 @@ export class AvailabilityAnswers {
   async #changed(call: Call, digest: Digest, old: Here, seconds: number): Promise<Response> {
     const end = performance.now() + Math.min(seconds, MAX_WAIT_SECONDS) * 1000;
     let here: Here | undefined = old;
-    const isOver = () =>
-      performance.now() >= end || this.#stopping.aborted || call.request.signal.aborted;
+    // That the client went away is not known before it is answered: the bound on the wait is for that.
+    const isOver = () => performance.now() >= end || this.#stopping.aborted;
     while (here?.text === old.text && !isOver()) here = await this.#lookSoon(digest);
     return toResponse(call, here);
   }

@@ -39,6 +39,7 @@ export class CompressedPieces {
   readonly #room: number;
   readonly #now: () => number;
   #bytes = 0;
+  #scratch = new Uint8Array(0);
 
   /** @param options.room in bytes; `now` in milliseconds */
   constructor(options: { room?: number; now?: () => number } = {}) {
@@ -73,6 +74,15 @@ export class CompressedPieces {
   }
 
   /**
+   * A piece as a frame in any case.
+   *
+   * @throws DamagedImplementation
+   */
+  anyFrameOf(held: Held, piece: number, reader: PieceReader): Uint8Array<ArrayBuffer> {
+    return this.frameOf(held, piece, reader) ?? storedFrame(this.#plain(piece, reader));
+  }
+
+  /**
    * A piece as a frame, kept or made; undefined if it does not shrink.
    *
    * @throws DamagedImplementation
@@ -80,10 +90,10 @@ export class CompressedPieces {
   frameOf(held: Held, piece: number, reader: PieceReader): Uint8Array<ArrayBuffer> | undefined {
     const kept = this.#of(held.digest);
     // A download may take a verified piece back: its bytes themselves say whether they are the same.
-    const bytes = held.piecesHere === undefined ? undefined : reader.piece(piece);
+    const bytes = held.piecesHere === undefined ? undefined : this.#plain(piece, reader);
     const key = bytes === undefined ? `${piece}` : `${piece} ${hash("sha256", bytes, "base64")}`;
     if (kept.frames.has(key)) return kept.frames.get(key);
-    const plain = bytes ?? reader.piece(piece);
+    const plain = bytes ?? this.#plain(piece, reader);
     const made = compressFrame(plain);
     const frame = saves(made.length, plain.length) ? made : undefined;
     const cost = costOf(frame);
@@ -100,6 +110,13 @@ export class CompressedPieces {
       this.#bytes -= costOf(frame);
     }
     this.#kept.delete(digest);
+  }
+
+  /** Valid until the next call: one room for all pieces, which are compressed one after the other. */
+  #plain(piece: number, reader: PieceReader): Uint8Array {
+    const size = reader.sizeOf(piece);
+    if (this.#scratch.length < size) this.#scratch = new Uint8Array(size);
+    return reader.piece(piece, this.#scratch);
   }
 
   #of(digest: Digest): Kept {
@@ -144,23 +161,19 @@ export class CompressedRun implements Source {
     this.#next = first;
     this.#last = last;
     if (first === last) {
-      this.#single = this.#frame(first);
+      this.#single = pieces.anyFrameOf(held, first, reader);
       this.size = this.#single.length;
     }
   }
 
   next(): Uint8Array | undefined {
     const piece = this.#next++;
-    return piece > this.#last ? undefined : this.#single ?? this.#frame(piece);
+    if (piece > this.#last) return undefined;
+    return this.#single ?? this.#pieces.anyFrameOf(this.#held, piece, this.#reader);
   }
 
   close(): void {
     this.#reader.close();
-  }
-
-  #frame(piece: number): Uint8Array {
-    return this.#pieces.frameOf(this.#held, piece, this.#reader) ??
-      storedFrame(this.#reader.piece(piece));
   }
 }
 

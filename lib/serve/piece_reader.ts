@@ -67,10 +67,11 @@ export class PieceReader implements Source {
   /**
    * All of a piece of the run.
    *
+   * @param room where to read it to, at least as large as the piece
    * @throws DamagedImplementation
    */
-  piece(piece: number): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(this.sizeOf(piece));
+  piece(piece: number, room: Uint8Array): Uint8Array {
+    const bytes = room.subarray(0, this.sizeOf(piece));
     this.#read(piece * this.#pieceSize, bytes);
     return bytes;
   }

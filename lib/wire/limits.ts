@@ -81,8 +81,11 @@ export const STALLED_READER_MS = 30_000;
 /** How long running transfers may go on after the server was told to stop. */
 export const SHUTDOWN_MS = 5000;
 
-/** How long a server waits at most before it says again which pieces it has, in seconds. */
-export const MAX_WAIT_SECONDS = 30;
+/**
+ * How long a server waits at most before it says again which pieces it has, in seconds: who has gone
+ * away meanwhile keeps a place for that long.
+ */
+export const MAX_WAIT_SECONDS = 10;
 
 /** How often it looks at what a download on its machine has, while somebody waits for that. */
 export const AVAILABILITY_POLL_MS = 100;
@@ -93,8 +96,8 @@ export const MAX_WAITS = 256;
 /** The same for one address: a fetch has one for each machine and implementation. */
 export const MAX_WAITS_PER_ADDRESS = 16;
 
-/** Compressed pieces that are kept in memory, in bytes: what a browser shrinks to. */
-export const COMPRESSED_CACHE_BYTES = 96 * 1024 * 1024;
+/** Compressed pieces that are kept in memory, in bytes: over half of what a browser shrinks to. */
+export const COMPRESSED_CACHE_BYTES = 64 * 1024 * 1024;
 
 /** What has to be saved for a piece to be worth compressing, as a part of its size. */
 export const WORTHWHILE_SAVING = 0.05;

@@ -31,8 +31,11 @@ export function hasZstd(): boolean {
 /** These bytes as one zstd frame with its content size in its header. Only where `hasZstd`. */
 export function compressFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const options = { params: { [COMPRESSION_LEVEL]: LEVEL }, pledgedSrcSize: bytes.length };
-  // A copy: what the compressor gives may be a small part of a large buffer, and is kept.
-  return new Uint8Array(zstdCompressSync(bytes, options));
+  const frame = zstdCompressSync(bytes, options);
+  // It is kept: then it must not be a small part of a large buffer.
+  return frame.length < frame.buffer.byteLength
+    ? new Uint8Array(frame)
+    : new Uint8Array(frame.buffer as ArrayBuffer);
 }
 
 /** The same without compressing, for what does not shrink. Needs no zstd. */

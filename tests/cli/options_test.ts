@@ -5,6 +5,7 @@ import {
   integerOption,
   type Option,
   parseOptions,
+  rateOption,
   secondsOption,
 } from "../../lib/cli/options.ts";
 
@@ -12,6 +13,7 @@ const OPTIONS: readonly Option[] = [
   { name: "host", short: "H", value: "HOST", many: true, help: "" },
   { name: "port", short: "p", value: "PORT", help: "" },
   { name: "timeout", value: "SECONDS", help: "" },
+  { name: "limit", value: "RATE", help: "" },
   { name: "dry", short: "d", help: "" },
 ];
 
@@ -104,5 +106,13 @@ Deno.test("a duration is in seconds, with decimals, and never negative", () => {
   }
   for (const text of ["-1", ".5", "5.", "1e3", "Infinity", "NaN", "", "5s", "9999999", "1,5"]) {
     assert.throws(() => secondsOption(parse(`--timeout=${text}`), "timeout"), UsageError, text);
+  }
+});
+
+Deno.test("a rate is bytes per second with a unit, or refused", () => {
+  assert.equal(rateOption(parse(), "limit"), undefined);
+  assert.equal(rateOption(parse("--limit", "1.5MB/s"), "limit"), 1_500_000);
+  for (const text of ["", "0", "-1k", "8Mbit", "fast"]) {
+    assert.throws(() => rateOption(parse(`--limit=${text}`), "limit"), UsageError, text);
   }
 });

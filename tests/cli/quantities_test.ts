@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { count, formatBytes, formatDuration } from "../../lib/cli/quantities.ts";
+import { count, formatBytes, formatDuration, parseRate } from "../../lib/cli/quantities.ts";
 
 const BYTES: [bytes: number, text: string][] = [
   [0, "0 bytes"],
@@ -61,3 +61,42 @@ Deno.test("things are counted, with thousands set apart whatever the locale", ()
     "1,234,567 files",
   ]);
 });
+
+const RATES: [text: string, rate: number | undefined][] = [
+  ["1000", 1000],
+  ["500k", 500_000],
+  ["500kB/s", 500_000],
+  ["2M", 2_000_000],
+  ["2 MB", 2_000_000],
+  ["1.5MB/s", 1_500_000],
+  ["1G", 1e9],
+  ["800Ki", 819_200],
+  ["2 MiB/s", 2_097_152],
+  ["1.0005k", 1001],
+  ["1000000B", 1_000_000],
+  ["999", undefined],
+  ["0", undefined],
+  ["0.5k", undefined],
+  ["", undefined],
+  ["k", undefined],
+  ["-2M", undefined],
+  [" 2M", undefined],
+  ["2M ", undefined],
+  [".5M", undefined],
+  ["5.M", undefined],
+  ["1e6", undefined],
+  ["8Mb", undefined],
+  ["8Mbit", undefined],
+  ["8Mb/s", undefined],
+  ["2MB/h", undefined],
+  ["2T", undefined],
+  ["1,5M", undefined],
+  ["999999999999G", undefined],
+  ["Infinity", undefined],
+];
+
+for (const [text, rate] of RATES) {
+  Deno.test(`the rate ${JSON.stringify(text)} is ${rate ?? "none"}`, () => {
+    assert.equal(parseRate(text), rate);
+  });
+}

@@ -1,93 +1,14 @@
 /** Several machines on one switch, with what goes wrong in real networks. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
 
 import { addImplementation, type Implementation, noise } from "../serve/implementations.ts";
-import { needs } from "../skips.ts";
 import { file } from "../vectors/trees.ts";
 import type { Host } from "./lib/host.ts";
-import { digestsIn, LINKED, machine, namesIn } from "./lib/machine.ts";
-import { Network, type NetworkOptions } from "./lib/network.ts";
-import { available as oracleAvailable, verify } from "./lib/oracle.ts";
-import { type Program, programs, type Result, run, start } from "./lib/program.ts";
-import { type Sandbox, TemporaryDirectory } from "./lib/sandbox_env.ts";
-import { serve, type ServeOptions, type Server } from "./lib/server.ts";
-
-const PORT = 38339;
-
-/** A machine for each host, and the program to run on them. */
-class Room implements AsyncDisposable {
-  readonly #machines: ReadonlyMap<Host, Sandbox>;
-
-  private constructor(
-    readonly program: Program,
-    readonly directory: TemporaryDirectory,
-    readonly network: Network,
-  ) {
-    this.#machines = new Map(
-      network.hosts.map((host, index) => [host, machine(directory, `host${index + 1}`)]),
-    );
-  }
-
-  static async open(program: Program, options: NetworkOptions): Promise<Room> {
-    return new Room(program, new TemporaryDirectory(), await Network.create(options));
-  }
-
-  machine(host: Host): Sandbox {
-    return this.#machines.get(host)!;
-  }
-
-  async serve(host: Host, options: Partial<ServeOptions> = {}): Promise<Server> {
-    const { env } = this.machine(host);
-    return await serve(this.program, { env, prefix: host.prefix, port: PORT, ...options });
-  }
-
-  /** Fetches on a host, by asking the network unless the arguments say otherwise. */
-  async fetch(host: Host, ...args: string[]): Promise<Result> {
-    const { env } = this.machine(host);
-    return await run(this.program, ["fetch", ...args], { env, prefix: host.prefix });
-  }
-
-  /** Fails unless a fetch on this host ended well and all of it is in the store, and right. */
-  async assertFetched(host: Host, result: Result, { digest }: Implementation): Promise<void> {
-    assert.equal(result.code, 0, result.stderr);
-    const { store, env } = this.machine(host);
-    assert.equal(result.stdout, `${join(store, digest)}\n`);
-    assert.deepEqual(namesIn(store), [digest]);
-    if (oracleAvailable()) await verify(env, join(store, digest));
-  }
-
-  /** Fails unless a fetch on this host ended because nobody could give it. */
-  assertNobody(host: Host, result: Result, message: RegExp): void {
-    assert.equal(result.code, 3, result.stderr);
-    assert.match(result.stderr, message);
-    assert.match(result.stderr, /^0share: hint: \S/m);
-    assert.deepEqual(digestsIn(this.machine(host).store), []);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.network[Symbol.asyncDispose]();
-    await this.directory[Symbol.asyncDispose]();
-  }
-}
-
-function forEachProgram(
-  name: string,
-  network: NetworkOptions,
-  body: (room: Room, ...hosts: Host[]) => Promise<void>,
-): void {
-  for (const program of programs()) {
-    Deno.test({
-      name: `${program.name}: ${name}`,
-      ...needs("namespaces"),
-      fn: async () => {
-        await using room = await Room.open(program, network);
-        await body(room, ...room.network.hosts);
-      },
-    });
-  }
-}
+import { digestsIn, LINKED, machine } from "./lib/machine.ts";
+import { start } from "./lib/program.ts";
+import { forEachProgram, PORT } from "./lib/room.ts";
+import type { Server } from "./lib/server.ts";
 
 /** 6 MB in a large file and many that are not. */
 const SLOW = [
@@ -117,7 +38,7 @@ forEachProgram(
     await addImplementation(room.machine(three!).store, SLOW.slice(0, 1));
     await using _one = await room.serve(one!);
     await using other = await room.serve(three!);
-    const fetched = await room.fetch(two!, wanted.digest);
+    const fetched = await room.find(two!, wanted.digest);
     await room.assertFetched(two!, fetched, wanted);
     assert.deepEqual(connections(fetched.stderr), [one!.ipv4]);
     assert.match(other.log, /^Request from 192\.168\.77\.2 /m);
@@ -136,7 +57,7 @@ forEachProgram(
     }
     const wanted = await addImplementation(room.machine(one!).store, LINKED);
     await using server = await room.serve(one!);
-    await room.assertFetched(two!, await room.fetch(two!, wanted.digest), wanted);
+    await room.assertFetched(two!, await room.find(two!, wanted.digest), wanted);
     assert.doesNotMatch(server.log, /warning/);
     await server.stop();
   },
@@ -148,11 +69,11 @@ forEachProgram(
   async (room, one, two, three) => {
     const wanted = await addImplementation(room.machine(one!).store, LINKED);
     await using server = await room.serve(one!);
-    await room.assertFetched(two!, await room.fetch(two!, wanted.digest), wanted);
+    await room.assertFetched(two!, await room.find(two!, wanted.digest), wanted);
     for (const host of [one!, three!]) {
       await host.exec("ip", "-6", "addr", "flush", "dev", "eth0", "scope", "global");
     }
-    const fetched = await room.fetch(three!, wanted.digest);
+    const fetched = await room.find(three!, wanted.digest);
     await room.assertFetched(three!, fetched, wanted);
     assert.match(fetched.stderr, /^fe80::\S+%\d+ has sha256new_/m);
     assert.doesNotMatch(server.log + fetched.stderr, /warning/);
@@ -180,7 +101,7 @@ for (const dead of ["no-carrier", "silent"] as const) {
     async (room, one, two) => {
       const wanted = await addImplementation(room.machine(one!).store, LINKED);
       await using _server = await room.serve(one!);
-      await room.assertFetched(two!, await room.fetch(two!, wanted.digest), wanted);
+      await room.assertFetched(two!, await room.find(two!, wanted.digest), wanted);
     },
   );
 }
@@ -203,7 +124,7 @@ for (
       const servers = new Map(
         [[one!.ipv4, [first, one!]], [three!.ipv4, [second, three!]]] as const,
       );
-      await using fetching = start(room.program, ["fetch", wanted.digest], {
+      await using fetching = start(room.program, ["fetch", wanted.digest, "--timeout", "10"], {
         env: room.machine(two!).env,
         prefix: two!.prefix,
       });
@@ -259,8 +180,8 @@ forEachProgram(
     await addImplementation(room.machine(three!).store, LINKED);
     await using _good = await room.serve(three!, { args: ["--allow", four!.ipv4] });
     const [alone, fetched] = await Promise.all([
-      room.fetch(two!, wanted.digest),
-      room.fetch(four!, wanted.digest),
+      room.fetch(two!, wanted.digest, "--timeout", "4"),
+      room.find(four!, wanted.digest),
     ]);
     room.assertNobody(two!, alone, /Peer 192\.168\.77\.1 failed: it sent nothing for 5 seconds/);
     await room.assertFetched(four!, fetched, wanted);
@@ -277,7 +198,7 @@ forEachProgram(
     }
     const wanted = await addImplementation(room.machine(one!).store, LINKED);
     await using server = await room.serve(one!);
-    await room.assertFetched(two!, await room.fetch(two!, wanted.digest), wanted);
+    await room.assertFetched(two!, await room.find(two!, wanted.digest), wanted);
     assert.equal(count(server.log, /^Request from /), 1, server.log);
     assert.equal(count(server.log, /^GET \S+\/manifest/), 1, server.log);
     assert.equal(count(server.log, /^GET \S+\/content/), 1, server.log);
@@ -293,10 +214,10 @@ forEachProgram(
     const second = await addImplementation(other.store, SLOW.slice(0, 3));
     await using _first = await room.serve(one!);
     await using _second = await room.serve(one!, { env: other.env, port: 0 });
-    const fetched = await room.fetch(two!, first.digest, second.digest);
+    const fetched = await room.find(two!, first.digest, second.digest);
     assert.equal(fetched.code, 0, fetched.stderr);
     assert.deepEqual(digestsIn(room.machine(two!).store), [first.digest, second.digest].sort());
-    const here = await room.fetch(one!, second.digest);
+    const here = await room.find(one!, second.digest);
     assert.equal(here.code, 0, here.stderr);
   },
 );
@@ -336,7 +257,7 @@ forEachProgram(
       room.assertNobody(two!, named, /failed: it answered 403 /);
     }
     assert.doesNotMatch(server.log, /Request from|GET/);
-    await room.assertFetched(three!, await room.fetch(three!, wanted.digest), wanted);
+    await room.assertFetched(three!, await room.find(three!, wanted.digest), wanted);
     assert.match(server.log, /^GET \S+ from 192\.168\.77\.3$/m);
   },
 );
@@ -348,7 +269,7 @@ forEachProgram(
     const wanted = await addImplementation(room.machine(one!).store, SLOW);
     await using server = await room.serve(one!);
     const fetched = await Promise.all(
-      [two!, three!].map((host) => room.fetch(host, wanted.digest)),
+      [two!, three!].map((host) => room.find(host, wanted.digest)),
     );
     await room.assertFetched(two!, fetched[0]!, wanted);
     await room.assertFetched(three!, fetched[1]!, wanted);

@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { type Ask, Schedule } from "../../lib/fetch/schedule.ts";
+import { Agenda } from "./agenda.ts";
 
 export interface Machine {
   /** Whether it has everything from the beginning. */
@@ -16,6 +17,8 @@ export interface Machine {
   readonly joins?: number;
   /** When it stops to answer; the others notice half a second later. */
   readonly dies?: number;
+  /** Whether it goes away as soon as it has everything, which the others notice at once. */
+  readonly leaves?: boolean;
 }
 
 export interface Outcome {
@@ -48,6 +51,7 @@ interface Node {
   readonly index: number;
   readonly name: string;
   readonly link: number;
+  readonly leaves: boolean;
   readonly has: Uint8Array;
   /** How often it has sent each piece: what a seed picks by. */
   readonly picked: Uint32Array;
@@ -71,17 +75,6 @@ const STALE: readonly [number, number] = [0.05, 0.3];
 
 /** How long nobody notices that a machine is gone, in seconds. */
 const UNNOTICED = 0.5;
-
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Lets machines fetch until all that live have everything, or nothing can happen any more. */
 export function simulate(
@@ -110,10 +103,11 @@ class Simulation {
     this.#pieces = options.pieces;
     this.#pieceSize = options.pieceSize;
     this.#random = options.random;
-    this.#nodes = machines.map(({ complete, rate }, index): Node => ({
+    this.#nodes = machines.map(({ complete, rate, leaves = false }, index): Node => ({
       index,
       name: String(index),
       link: rate,
+      leaves,
       has: new Uint8Array(options.pieces).fill(complete ? 1 : 0),
       picked: new Uint32Array(options.pieces),
       schedule: complete ? undefined : new Schedule(options),
@@ -129,7 +123,9 @@ class Simulation {
     }));
     for (const [index, { joins = 0, dies }] of machines.entries()) {
       this.#agenda.at(joins, () => this.#join(this.#nodes[index]!));
-      if (dies !== undefined) this.#agenda.at(dies, () => this.#die(this.#nodes[index]!));
+      if (dies !== undefined) {
+        this.#agenda.at(dies, () => this.#die(this.#nodes[index]!, UNNOTICED));
+      }
     }
   }
 
@@ -140,7 +136,9 @@ class Simulation {
       this.#advance(next);
     }
     return {
-      makespan: Math.max(...this.#nodes.map(({ dead, finished }) => dead ? 0 : finished)),
+      makespan: Math.max(
+        ...this.#nodes.map(({ dead, finished }) => dead && finished === Infinity ? 0 : finished),
+      ),
       sent: this.#nodes.map(({ sent }) => sent),
       wasted: this.#wasted,
       asks: this.#asks,
@@ -192,13 +190,13 @@ class Simulation {
     });
   }
 
-  #die(node: Node): void {
+  #die(node: Node, unnoticed: number): void {
     node.dead = true;
     for (const transfer of this.#transfers) {
       if (transfer.to === node) this.#remove(transfer);
       else if (transfer.from === node) this.#stall(transfer);
     }
-    this.#agenda.at(this.#now + UNNOTICED, () => {
+    this.#agenda.at(this.#now + unnoticed, () => {
       for (const transfer of this.#transfers) if (transfer.from === node) this.#remove(transfer);
       for (const other of this.#nodes) {
         for (const flying of other.inFlight) {
@@ -280,7 +278,10 @@ class Simulation {
     if (to.has[piece] === 0) {
       to.has[piece] = 1;
       to.lacking--;
-      if (to.lacking === 0) to.finished = this.#now;
+      if (to.lacking === 0) {
+        to.finished = this.#now;
+        if (to.leaves) this.#agenda.at(this.#now, () => this.#die(to, 0));
+      }
       schedule.arrived(piece);
       this.#tell(to);
     }
@@ -326,52 +327,5 @@ class Simulation {
     if (!transfer.stalled) this.#stall(transfer);
     this.#transfers.delete(transfer);
     transfer.to.inFlight.delete(transfer);
-  }
-}
-
-/** What is to happen when; what is due at the same time happens in the order of its entry. */
-class Agenda {
-  readonly #heap: { time: number; order: number; act: () => void }[] = [];
-  #entered = 0;
-
-  get next(): number {
-    return this.#heap[0]?.time ?? Infinity;
-  }
-
-  at(time: number, act: () => void): void {
-    const heap = this.#heap;
-    heap.push({ time, order: this.#entered++, act });
-    for (let child = heap.length - 1; child > 0;) {
-      const parent = (child - 1) >> 1;
-      if (!this.#before(child, parent)) break;
-      [heap[child], heap[parent]] = [heap[parent]!, heap[child]!];
-      child = parent;
-    }
-  }
-
-  runUntil(time: number): void {
-    while (this.next <= time) this.#take().act();
-  }
-
-  #take(): { act: () => void } {
-    const heap = this.#heap;
-    const first = heap[0]!;
-    const last = heap.pop()!;
-    if (heap.length > 0) heap[0] = last;
-    for (let parent = 0;;) {
-      let least = parent;
-      for (const child of [2 * parent + 1, 2 * parent + 2]) {
-        if (child < heap.length && this.#before(child, least)) least = child;
-      }
-      if (least === parent) return first;
-      [heap[least], heap[parent]] = [heap[parent]!, heap[least]!];
-      parent = least;
-    }
-  }
-
-  #before(a: number, b: number): boolean {
-    const one = this.#heap[a]!;
-    const other = this.#heap[b]!;
-    return one.time < other.time || (one.time === other.time && one.order < other.order);
   }
 }

@@ -12,11 +12,16 @@ export class Answering implements Disposable {
   readonly scratch = new Scratch();
   readonly stores = ["store1", "store2"].map((name) => this.scratch.directory(name));
   readonly events: ServeEvent[] = [];
+  readonly stopping = new AbortController();
   readonly #abort = new AbortController();
   readonly handler = answering(
     new Holdings(this.stores, (event) => this.events.push(event)),
     accessFor([], ["mine"]),
-    { report: (event) => this.events.push(event), signal: this.#abort.signal },
+    {
+      report: (event) => this.events.push(event),
+      signal: this.#abort.signal,
+      stopping: this.stopping.signal,
+    },
   );
 
   add(nodes: readonly Node[], store = 0): Promise<Implementation> {

@@ -1,5 +1,6 @@
 /** Implementations made of real files, and what their content stream is told without the program. */
 
+import { createCipheriv } from "node:crypto";
 import fc from "fast-check";
 import { type Algorithm, type Digest, digestOf } from "../../lib/manifest/digest.ts";
 import { generateManifest } from "../../lib/manifest/generate.ts";
@@ -16,14 +17,23 @@ export interface Implementation {
 }
 
 /** Puts an implementation into a store, writable, so that a test can damage it. */
-export async function addImplementation(
+export function addImplementation(
   store: string,
   nodes: readonly Node[],
   algorithm: Algorithm = "sha256new",
 ): Promise<Implementation> {
+  return addTree(store, (building) => buildTree(building, nodes), algorithm);
+}
+
+/** The same of a tree that `build` makes in a directory. */
+export async function addTree(
+  store: string,
+  build: (building: string) => void,
+  algorithm: Algorithm = "sha256new",
+): Promise<Implementation> {
   const building = Deno.makeTempDirSync({ dir: store });
   Deno.chmodSync(building, 0o755);
-  buildTree(building, nodes);
+  build(building);
   const manifest = await generateManifest(algorithm, building);
   const manifestBytes = formatManifest(manifest);
   const digest = digestOf(algorithm, manifestBytes);
@@ -60,6 +70,12 @@ export function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffe
     at += part.length;
   }
   return whole;
+}
+
+/** Bytes that no coding makes fewer. */
+export function incompressible(seed: number, size: number): Uint8Array<ArrayBuffer> {
+  const cipher = createCipheriv("aes-128-ctr", new Uint8Array(16).fill(seed), new Uint8Array(16));
+  return new Uint8Array(cipher.update(new Uint8Array(size)));
 }
 
 /** Letters in which no part looks like another. */

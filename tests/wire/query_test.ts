@@ -12,6 +12,7 @@ const NONCE = "0123456789abcdef";
 
 const query = fc.record({
   digests: fc.uniqueArray(digest, { minLength: 1, maxLength: 80 }),
+  port: fc.option(fc.integer({ min: 1, max: 65535 }), { nil: undefined }),
   nonce: fc.option(nonce, { nil: undefined }),
 }, { noNullPrototype: true });
 
@@ -27,16 +28,16 @@ Deno.test("reads the query of 2008's program, which has neither nonce nor last n
 });
 
 Deno.test("what is asked is what is heard, whatever the number of datagrams", () => {
-  fc.assert(fc.property(query, ({ digests, nonce }) => {
-    const heard = encodeQuery({ digests, nonce }).map((datagram) => decodeQuery(datagram)!);
+  fc.assert(fc.property(query, ({ digests, port, nonce }) => {
+    const heard = encodeQuery({ digests, port, nonce }).map((datagram) => decodeQuery(datagram)!);
     assert.deepEqual(heard.flatMap((query) => query.digests), digests);
-    assert.ok(heard.every((query) => query.nonce === nonce));
+    assert.ok(heard.every((query) => query.port === port && query.nonce === nonce));
   }));
 });
 
 Deno.test("a query and every reply to it fit in a datagram, and the reply is hardly larger", () => {
-  fc.assert(fc.property(query, ({ digests, nonce }) => {
-    for (const datagram of encodeQuery({ digests, nonce })) {
+  fc.assert(fc.property(query, ({ digests, port, nonce }) => {
+    for (const datagram of encodeQuery({ digests, port, nonce })) {
       const asked = decodeQuery(datagram)!;
       const offers = asked.digests.map((digest) => ({ digest, state: "partial" as const }));
       const reply = encodeReply({ port: 65535, offers, nonce: asked.nonce });
@@ -82,6 +83,26 @@ Deno.test("passes over lines that it does not know, and digests that are none", 
   });
 });
 
+Deno.test("who gets what it asks for says where it shares it", () => {
+  const [only] = encodeQuery({ digests: [SHA1NEW], port: 40_123, nonce: NONCE });
+  assert.equal(text(only!), `0share\n${SHA1NEW}\nport 40123\nnonce ${NONCE}\n`);
+  assert.equal(decodeQuery(only!)?.port, 40_123);
+});
+
+Deno.test("a port that is none is passed over, and of several the last one counts", () => {
+  for (const port of ["0", "65536", "080", "+80", "80 ", "8e1", "x", ""]) {
+    assert.equal(decodeQuery(bytes(`0share\n${SHA1NEW}\nport ${port}\n`))?.port, undefined, port);
+    const found = decodeQuery(bytes(`0share\nport 7\n${SHA1NEW}\nport 8\nport ${port}\n`));
+    assert.equal(found?.port, 8, port);
+  }
+});
+
+Deno.test("refuses to send a port that is none", () => {
+  for (const port of [0, -1, 65536, 1.5, NaN]) {
+    assert.throws(() => encodeQuery({ digests: [SHA1NEW], port }), RangeError);
+  }
+});
+
 Deno.test("of several nonces the last counts, wherever it stands", () => {
   const other = "fedcba9876543210";
   const found = decodeQuery(bytes(`0share\nnonce ${other}\nnonce ${NONCE}\n${SHA1NEW}\n`));
@@ -112,6 +133,7 @@ Deno.test("reads whatever bytes without throwing, and finds in them only what it
     if (found === undefined) return;
     const again = encodeQuery(found).map((each) => decodeQuery(each)!);
     assert.deepEqual(again.flatMap((each) => each.digests), found.digests);
+    assert.equal(again[0]!.port, found.port);
     assert.equal(again[0]!.nonce, found.nonce);
   }));
 });

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Digest, parseDigestList } from "../../lib/manifest/digest.ts";
 import { MAX_PATH_LENGTH } from "../../lib/wire/limits.ts";
-import { formatRoute, parseRoute, requestPath, type Route } from "../../lib/wire/routes.ts";
+import {
+  formatRoute,
+  parseRoute,
+  requestPath,
+  requestQuery,
+  type Route,
+} from "../../lib/wire/routes.ts";
 import { digest } from "./arbitraries.ts";
 
 const SHA1NEW = "sha1new=84e37424bbb87a077e25cec87d3c668f12726817" as Digest;
@@ -17,8 +23,26 @@ const digests = fc.uniqueArray(digest, {
   selector: (digest) => digest.replace(/[=_].*/, ""),
 }).map((digests) => parseDigestList(digests.join(",")));
 
+const bitfield = fc.stringMatching(/^[A-Za-z0-9_-]{0,342}$/);
+
 const route: fc.Arbitrary<Route> = fc.oneof(
-  fc.record({ kind: fc.constantFrom("tree", "manifest", "content"), digest }, plain),
+  fc.record({
+    kind: fc.constantFrom("tree", "manifest", "content", "piece-digests"),
+    digest,
+  }, plain),
+  fc.record({
+    kind: fc.constant("availability"),
+    digest,
+    wait: fc.integer({ min: 0, max: 99_999_999 }).map((n) => n / 1000),
+    known: bitfield,
+  }, { ...plain, requiredKeys: ["kind", "digest"] }),
+  fc.tuple(digest, fc.nat(3000), fc.nat(3000)).map(([digest, first, more]) => ({
+    kind: "pieces",
+    digest,
+    first,
+    last: first + more,
+  })),
+  fc.record({ kind: fc.constant("any-piece"), digest, lacks: bitfield }, plain),
   fc.record({
     kind: fc.constant("archive"),
     digests,
@@ -26,9 +50,15 @@ const route: fc.Arbitrary<Route> = fc.oneof(
   }, plain),
 ) as fc.Arbitrary<Route>;
 
+/** Reads a path with its query, as a request has it. */
+function parseTarget(target: string): Route | undefined {
+  const url = `http://h${target}`;
+  return parseRoute(requestPath(url), requestQuery(url));
+}
+
 Deno.test("every route reads as what it was written for", () => {
   fc.assert(fc.property(route, (route) => {
-    assert.deepEqual(parseRoute(formatRoute(route)), route);
+    assert.deepEqual(parseTarget(formatRoute(route)), route);
   }));
 });
 
@@ -37,6 +67,24 @@ Deno.test("the routes are those of the protocol", () => {
     [`/implementation/${SHA1NEW}`, { kind: "tree", digest: SHA1NEW }],
     [`/implementation/${SHA1NEW}/manifest`, { kind: "manifest", digest: SHA1NEW }],
     [`/implementation/${SHA256NEW}/content`, { kind: "content", digest: SHA256NEW }],
+    [`/implementation/${SHA1NEW}/pieces`, { kind: "availability", digest: SHA1NEW }],
+    [
+      `/implementation/${SHA1NEW}/pieces?wait=2.5&known=gA`,
+      { kind: "availability", digest: SHA1NEW, wait: 2.5, known: "gA" },
+    ],
+    [
+      `/implementation/${SHA1NEW}/pieces/0`,
+      { kind: "pieces", digest: SHA1NEW, first: 0, last: 0 },
+    ],
+    [
+      `/implementation/${SHA1NEW}/pieces/7-12`,
+      { kind: "pieces", digest: SHA1NEW, first: 7, last: 12 },
+    ],
+    [
+      `/implementation/${SHA1NEW}/pieces/any?lacks=_w`,
+      { kind: "any-piece", digest: SHA1NEW, lacks: "_w" },
+    ],
+    [`/implementation/${SHA1NEW}/piece-digests`, { kind: "piece-digests", digest: SHA1NEW }],
     [`/${SHA256NEW}.tar`, { kind: "archive", digests: [SHA256NEW], format: "tar" }],
     [
       `/${SHA256NEW},${SHA1NEW}.tar.gz`,
@@ -45,7 +93,7 @@ Deno.test("the routes are those of the protocol", () => {
     [`/${SHA1NEW}.tar.zst`, { kind: "archive", digests: [SHA1NEW], format: "tar.zst" }],
   ];
   for (const [path, route] of routes) {
-    assert.deepEqual(parseRoute(path), route);
+    assert.deepEqual(parseTarget(path), route);
     assert.equal(formatRoute(route), path);
   }
 });
@@ -116,6 +164,47 @@ Deno.test("two trees in one archive are bad", () => {
   assert.equal(parseRoute(`/${SHA1NEW},${other}.tar`)?.kind, "bad");
 });
 
+Deno.test("pieces that are none are bad", () => {
+  const none = [
+    "pieces/",
+    "pieces/x",
+    "pieces/-1",
+    "pieces/01",
+    "pieces/1-",
+    "pieces/2-1",
+    "pieces/1-2-3",
+    "pieces/1,2",
+    "pieces/1.5",
+    "pieces/9999999999999999",
+    "pieces/Any?lacks=AA",
+    "pieces/any",
+    "pieces/any?lacks=A%20",
+    "pieces/any?lacks=A+A",
+    "pieces/any?lacks=A%3D%3D",
+    "pieces?wait=",
+    "pieces?wait=-1",
+    "pieces?wait=1e3",
+    "pieces?wait=123456",
+    "pieces?known=*",
+  ];
+  for (const what of none) {
+    assert.equal(parseTarget(`/implementation/${SHA1NEW}/${what}`)?.kind, "bad", what);
+  }
+});
+
+Deno.test("what a query says beside what is known is ignored, and no other route has one", () => {
+  const of = (target: string) => parseTarget(`/implementation/${SHA1NEW}/${target}`);
+  assert.deepEqual(of("pieces?x=1&wait=3&&y"), { kind: "availability", digest: SHA1NEW, wait: 3 });
+  assert.deepEqual(of("pieces/3?lacks=AA"), {
+    kind: "pieces",
+    digest: SHA1NEW,
+    first: 3,
+    last: 3,
+  });
+  assert.deepEqual(of("manifest?wait=x"), { kind: "manifest", digest: SHA1NEW });
+  assert.equal(of(`pieces?x=${"a".repeat(MAX_PATH_LENGTH)}`)?.kind, "bad");
+});
+
 Deno.test("every other path is unknown", () => {
   const unknown = [
     "",
@@ -131,6 +220,10 @@ Deno.test("every other path is unknown", () => {
     `/implementation/${SHA1NEW}/`,
     `/implementation/${SHA1NEW}/Manifest`,
     `/implementation/${SHA1NEW}/manifest/`,
+    `/implementation/${SHA1NEW}/manifest/7`,
+    `/implementation/${SHA1NEW}/Pieces`,
+    `/implementation/${SHA1NEW}/pieces/7/`,
+    `/implementation/${SHA1NEW}/piece-digests/7`,
     `//implementation/${SHA1NEW}`,
     `implementation/${SHA1NEW}`,
     `/x/${SHA1NEW}.tar`,
@@ -141,17 +234,35 @@ Deno.test("every other path is unknown", () => {
 Deno.test("reads whatever path without throwing, and what it finds has one plain spelling", () => {
   const part = fc.oneof(
     digest,
-    fc.constantFrom("/", "implementation", "manifest", "content", ".tar", ".gz", ",", "%", "%2e"),
+    fc.constantFrom(
+      "/",
+      "implementation",
+      "manifest",
+      "content",
+      "pieces",
+      "piece-digests",
+      "0-7",
+      "any",
+      ".tar",
+      ".gz",
+      ",",
+      "%",
+      "%2e",
+    ),
     fc.constantFrom("%3D", "%2C", "%00", "..", ".", "\\", "\0"),
     fc.string({ unit: "binary" }),
   );
   const path = fc.array(part, { maxLength: 8 }).map((parts) => `/${parts.join("")}`);
-  fc.assert(fc.property(path, (path) => {
-    const route = parseRoute(path);
+  const query = fc.constantFrom("", "wait=3", "lacks=AA", "known=AA&wait=0", "lacks=%", "x");
+  fc.assert(fc.property(path, query, (path, query) => {
+    const route = parseRoute(path, query);
     if (route === undefined || route.kind === "bad") return;
     const plain = formatRoute(route);
-    assert.match(plain, /^\/(?:[A-Za-z0-9_=,.]+|implementation\/[A-Za-z0-9_=]+(?:\/[a-z]+)?)$/);
-    assert.deepEqual(parseRoute(plain), route);
+    assert.match(
+      plain,
+      /^\/(?:[A-Za-z0-9_=,.]+|implementation\/[A-Za-z0-9_=]+(?:\/[a-z0-9/-]+)?(?:\?[\w=&-]+)?)$/,
+    );
+    assert.deepEqual(parseTarget(plain), route);
   }));
 });
 
@@ -176,4 +287,6 @@ Deno.test("the path of a request is not resolved before it is read", async () =>
     await connection.read(new Uint8Array(1024));
   }
   assert.deepEqual(paths, sent.map((path) => path.replace(/\?.*/, "")));
+  assert.equal(requestQuery("http://h/a?b=%20&c?d#e?f"), "b=%20&c?d");
+  assert.equal(requestQuery("http://h/a#b?c"), "");
 });

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { zstdDecompressSync } from "node:zlib";
+import { CompressedPieces } from "../../lib/serve/compressed_pieces.ts";
+import type { Held } from "../../lib/serve/held.ts";
+import { Holdings } from "../../lib/serve/holdings.ts";
+import { PieceReader } from "../../lib/serve/piece_reader.ts";
+import { hasZstd } from "../../lib/wire/zstd.ts";
+import { Scratch } from "../store/sample.ts";
+import { file } from "../vectors/trees.ts";
+import { Download } from "./downloads.ts";
+import { addImplementation, addTree, incompressible, noise } from "./implementations.ts";
+
+const PIECE = 262_144;
+
+/** Tells how often a piece was read, which is how often it was not kept. */
+class CountingReader extends PieceReader {
+  reads = 0;
+
+  override piece(piece: number, room: Uint8Array): Uint8Array {
+    this.reads++;
+    return super.piece(piece, room);
+  }
+}
+
+class Fixture implements Disposable {
+  readonly scratch = new Scratch();
+  readonly store = this.scratch.directory("store");
+  readonly holdings = new Holdings([this.store], () => {});
+  now = 0;
+
+  pieces(room: number): CompressedPieces {
+    return new CompressedPieces({ room, now: () => this.now });
+  }
+
+  async held(seed: number, count: number): Promise<Held> {
+    const added = await addImplementation(this.store, [file("f", noise(seed, count * PIECE))]);
+    return this.holdings.find(added.digest)!;
+  }
+
+  [Symbol.dispose](): void {
+    this.scratch[Symbol.dispose]();
+  }
+}
+
+/** Which of the first pieces have to be read to get their frames. */
+function readOf(pieces: CompressedPieces, held: Held, count: number): number[] {
+  return Array.from({ length: count }, (_, piece) => piece).filter((piece) => {
+    const reader = new CountingReader(held, 0, count - 1);
+    const frame = pieces.frameOf(held, piece, reader)!;
+    assert.equal(zstdDecompressSync(frame).length, PIECE);
+    reader.close();
+    return reader.reads > 0;
+  });
+}
+
+const test = (name: string, fn: () => Promise<void>) => Deno.test({ name, ignore: !hasZstd(), fn });
+
+test("a piece is compressed once, and again when it was forgotten", async () => {
+  using fixture = new Fixture();
+  const pieces = fixture.pieces(1e9);
+  const held = await fixture.held(1, 3);
+  assert.deepEqual(readOf(pieces, held, 3), [0, 1, 2]);
+  assert.deepEqual(readOf(pieces, held, 3), []);
+  pieces.forget(held.digest);
+  assert.deepEqual(readOf(pieces, held, 3), [0, 1, 2]);
+});
+
+test("that a piece does not shrink is remembered, too", async () => {
+  using fixture = new Fixture();
+  const { digest } = await addTree(
+    fixture.store,
+    (root) => Deno.writeFileSync(`${root}/f`, incompressible(1, PIECE)),
+  );
+  const held = fixture.holdings.find(digest)!;
+  const pieces = fixture.pieces(1e9);
+  const reader = new CountingReader(held, 0, 0);
+  assert.equal(pieces.frameOf(held, 0, reader), undefined);
+  assert.equal(pieces.frameOf(held, 0, reader), undefined);
+  assert.equal(reader.reads, 1);
+  assert.equal(pieces.sourceOf(held, 0, 0, reader), undefined);
+  reader.close();
+});
+
+test("where there is not room for all, what is kept stays for the next who begins at the start", async () => {
+  using fixture = new Fixture();
+  const held = await fixture.held(1, 4);
+  // Letters take about five bits of eight.
+  const pieces = fixture.pieces(2.5 * PIECE * 0.62);
+  assert.deepEqual(readOf(pieces, held, 4), [0, 1, 2, 3]);
+  assert.deepEqual(readOf(pieces, held, 4), [2, 3]);
+  assert.deepEqual(readOf(pieces, held, 4), [2, 3]);
+});
+
+test("what is in use keeps its room, and gives it up when it is not", async () => {
+  using fixture = new Fixture();
+  const [first, second] = [await fixture.held(1, 2), await fixture.held(2, 2)];
+  const pieces = fixture.pieces(2.5 * PIECE * 0.62);
+  readOf(pieces, first, 2);
+  assert.deepEqual(readOf(pieces, second, 2), [0, 1]);
+  assert.deepEqual(readOf(pieces, first, 2), []);
+  fixture.now += 3_600_000;
+  assert.deepEqual(readOf(pieces, second, 2), [0, 1]);
+  assert.deepEqual(readOf(pieces, second, 2), []);
+  assert.deepEqual(readOf(pieces, first, 2), [0, 1]);
+});
+
+test("a piece of a download that was taken back and got anew is not the old one", async () => {
+  using fixture = new Fixture();
+  const origin = await addImplementation(
+    fixture.scratch.directory("origin"),
+    [file("f", noise(1, 2 * PIECE))],
+  );
+  using download = new Download(fixture.store, origin);
+  const right = Deno.readFileSync(`${download.tree}/f`);
+  const wrong = right.slice();
+  wrong[7]! ^= 1;
+  download.set(2, 0);
+  const held = fixture.holdings.findAny(origin.digest)!;
+  const pieces = fixture.pieces(1e9);
+  const frame = () => {
+    const reader = new PieceReader(held, 0, 0);
+    try {
+      return new Uint8Array(zstdDecompressSync(pieces.frameOf(held, 0, reader)!));
+    } finally {
+      reader.close();
+    }
+  };
+  Deno.writeFileSync(`${download.tree}/f`, wrong);
+  assert.deepEqual(frame(), wrong.slice(0, PIECE));
+  Deno.writeFileSync(`${download.tree}/f`, right);
+  assert.deepEqual(frame(), right.slice(0, PIECE));
+});

@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { file, type Node } from "../vectors/trees.ts";
+import { Answering } from "./answering.ts";
+import { noise, streamOf } from "./implementations.ts";
+
+const PIECE = 262_144;
+
+const NODES: readonly Node[] = [
+  file("a", noise(1, 5 * PIECE + 100)),
+  file("b", noise(2, 1000)),
+];
+
+function expected(stream: Uint8Array): Uint8Array {
+  const digests: number[] = [];
+  for (let start = 0; start < stream.length; start += PIECE) {
+    const piece = stream.slice(start, start + PIECE);
+    digests.push(...createHash("sha256").update(piece).digest());
+  }
+  return Uint8Array.from(digests);
+}
+
+/** Counts how often files are opened. */
+function watchOpens(): { count: number } & Disposable {
+  const { openSync } = Deno;
+  const watch = {
+    count: 0,
+    [Symbol.dispose]: () => void (Deno.openSync = openSync),
+  };
+  Deno.openSync = (...args) => {
+    watch.count++;
+    return openSync(...args);
+  };
+  return watch;
+}
+
+Deno.test("the digests are the SHA-256 of each piece, and their length is known before", async () => {
+  using answering = new Answering();
+  const added = await answering.add(NODES);
+  const path = `/implementation/${added.digest}/piece-digests`;
+  const head = await answering.ask(path, { method: "HEAD" });
+  assert.equal(head.headers.get("content-length"), "192");
+  const response = await answering.ask(path);
+  assert.equal(response.headers.get("content-length"), "192");
+  assert.deepEqual(await response.bytes(), expected(streamOf(added)));
+});
+
+Deno.test("what a tree without contents has no digests of is empty", async () => {
+  using answering = new Answering();
+  const { digest } = await answering.add([file("empty", "")]);
+  const response = await answering.ask(`/implementation/${digest}/piece-digests`);
+  assert.equal(response.status, 200);
+  assert.equal((await response.bytes()).length, 0);
+});
+
+Deno.test("all who ask share one computation, and whoever comes later, too", async () => {
+  using answering = new Answering();
+  const { digest } = await answering.add(NODES);
+  const path = `/implementation/${digest}/piece-digests`;
+  using opens = watchOpens();
+  const responses = await Promise.all([1, 2, 3].map(() => answering.ask(path)));
+  const [first, ...others] = await Promise.all(responses.map((response) => response.bytes()));
+  for (const other of others) assert.deepEqual(other, first);
+  assert.deepEqual(await (await answering.ask(path)).bytes(), first);
+  assert.equal(opens.count, 2);
+});
+
+Deno.test("one who goes away does not end it for the others", async () => {
+  using answering = new Answering();
+  const added = await answering.add(NODES);
+  const path = `/implementation/${added.digest}/piece-digests`;
+  const [first, second] = [await answering.ask(path), await answering.ask(path)];
+  await first.body!.cancel();
+  assert.deepEqual(await second.bytes(), expected(streamOf(added)));
+});
+
+Deno.test("a damaged file breaks all answers off, and the implementation is out of service", async () => {
+  using answering = new Answering();
+  const { digest, path } = await answering.add(NODES);
+  const bytes = Deno.readFileSync(`${path}/a`);
+  bytes[0]! ^= 1;
+  Deno.writeFileSync(`${path}/a`, bytes);
+  const target = `/implementation/${digest}/piece-digests`;
+  const responses = [await answering.ask(target), await answering.ask(target)];
+  for (const response of responses) await assert.rejects(response.bytes(), /hash should be/);
+  assert.equal(answering.events.filter(({ kind }) => kind === "damaged").length, 1);
+  assert.equal((await answering.ask(target)).status, 404);
+});
+
+Deno.test("the computation leaves the event loop to others", async () => {
+  using answering = new Answering();
+  const { digest } = await answering.add([file("a", noise(1, 40 * PIECE))]);
+  let turns = 0;
+  let over = false;
+  const counting = (async () => {
+    while (!over) {
+      await new Promise((resolve) => setTimeout(resolve));
+      turns++;
+    }
+  })();
+  await (await answering.ask(`/implementation/${digest}/piece-digests`)).bytes();
+  over = true;
+  await counting;
+  assert.ok(turns >= 3, `${turns}`);
+});
