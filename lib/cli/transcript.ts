@@ -99,6 +99,14 @@ export function tellFetch(output: Output, event: FetchEvent): void {
       return;
     case "progress":
       return;
+    case "reused":
+      output.info(
+        `Took ${formatBytes(event.bytes)} in ${count(event.files, "file")} from this machine`,
+      );
+      return;
+    case "unusable":
+      output.detail(`Cannot use "${printable(event.path)}": ${printable(event.reason)}`);
+      return;
     case "dropped":
       output.warning(printable(event.reason));
       return;

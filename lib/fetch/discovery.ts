@@ -59,7 +59,7 @@ export async function* discover(
         if (state !== "have" || !digests.includes(digest)) continue;
         const peer = { address: from.address, port: reply.port };
         if (offers.add({ peer, digest })) report({ kind: "has", peer: from.address, digest });
-        offers.endAt(started + Math.max(options.wait, WAIT_FOR_LATE_MS));
+        offers.endAt(started + WAIT_FOR_LATE_MS);
       }
     }
   };

@@ -19,9 +19,12 @@ import { Assembly } from "./assembly.ts";
 import type { ReportFetch } from "./events.ts";
 import { prepareTree } from "./leftovers.ts";
 import type { Peer } from "./peer.ts";
+import { reuseLocalFiles } from "./reuse.ts";
 import { transferFrom } from "./transfer.ts";
 
 interface DownloadOptions {
+  /** Stores whose implementations may have some of the same files. */
+  readonly stores: readonly string[];
   readonly report: ReportFetch;
   readonly signal: AbortSignal;
 }
@@ -67,7 +70,7 @@ export class Download implements Disposable {
     }
     // Where a file belongs is not in such a manifest: only an archive says it, and no peer is better.
     if (this.#manifest.ambiguous) return await this.fromArchive(peer);
-    this.#assembly ??= this.#assemble(this.#manifest);
+    this.#assembly ??= await this.#assemble(this.#manifest);
     const assembly = this.#assembly;
     const total = assembly.stream.size;
     await transferFrom(peer, this.#digest, assembly, {
@@ -134,15 +137,18 @@ export class Download implements Disposable {
     }
   }
 
-  #assemble(manifest: Manifest): Assembly {
-    const { tree, store } = this.#staging;
-    const assembly = new Assembly(manifest, tree);
-    prepareTree(manifest, tree, assembly);
+  /** Makes staging ready with what an earlier run left, and what other implementations here have. */
+  async #assemble(manifest: Manifest): Promise<Assembly> {
+    const { store } = this.#staging;
+    const { report, signal, stores } = this.#options;
+    const assembly = new Assembly(manifest, this.#staging.tree);
+    prepareTree(manifest, this.#staging.tree, assembly);
+    await reuseLocalFiles(assembly, this.#staging, stores, { report, signal });
     const total = assembly.stream.size;
     const missing = total - assembly.received;
     requireSpace(store, missing);
     const files = manifest.entries.filter((entry) => entry.kind === "file").length;
-    this.#options.report({ kind: "planned", digest: this.#digest, total, missing, files });
+    report({ kind: "planned", digest: this.#digest, total, missing, files });
     return assembly;
   }
 }

@@ -1,4 +1,5 @@
 import type { Digest } from "../manifest/digest.ts";
+import type { ReuseEvent } from "./reuse.ts";
 
 /** What a fetch tells about itself while it runs. */
 export type FetchEvent =
@@ -11,6 +12,7 @@ export type FetchEvent =
   | { kind: "planned"; digest: Digest; total: number; missing: number; files: number }
   | { kind: "progress"; digest: Digest; done: number; total: number; peers: number }
   | { kind: "dropped"; digest: Digest; peer: string; reason: string; lied: boolean }
+  | ReuseEvent
   | { kind: "caching"; digest: Digest; store: string }
   | { kind: "fetched"; digest: Digest; path: string };
 

@@ -13,6 +13,8 @@ import { Peer } from "./peer.ts";
 export interface FetchOptions {
   /** Where it may be already. */
   readonly stores: readonly string[];
+  /** Whose implementations may have some of the same files. */
+  readonly sources: readonly string[];
   /** Says where to put it; asked only when somebody has it. */
   readonly chooseTarget: (digest: Digest) => Target;
   /** Says who has, or may have, any of the digests, as it becomes known. */
@@ -179,7 +181,8 @@ class Fetching implements Disposable {
       alsoIn: target.kind === "helper" ? target.system : [],
       onWait: () => report({ kind: "waiting", digest, store: target.store }),
     });
-    const download = new Download(digest, staging, { report, signal });
+    const stores = [...new Set([...this.#options.sources, target.store])];
+    const download = new Download(digest, staging, { stores, report, signal });
     return this.#place = { digest, target, staging, download };
   }
 }

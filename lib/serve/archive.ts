@@ -8,7 +8,7 @@ import { TAR_END, tarHeader, type TarMember, tarPadding, tarSize } from "../wire
 import { hasZstd } from "../wire/zstd.ts";
 import type { Source } from "./body.ts";
 import type { Held } from "./held.ts";
-import { ListedTree } from "./listed_tree.ts";
+import { ListedTree } from "../store/listed_tree.ts";
 
 export type Coding = "identity" | "gzip" | "zstd";
 

@@ -5,7 +5,7 @@ import type { FileEntry } from "../manifest/manifest.ts";
 import { CHUNK_SIZE } from "../wire/limits.ts";
 import type { Held } from "./held.ts";
 import type { KnownFiles } from "./known_files.ts";
-import { ListedTree } from "./listed_tree.ts";
+import { ListedTree } from "../store/listed_tree.ts";
 
 /**
  * Reads a range of an implementation's content stream.

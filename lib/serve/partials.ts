@@ -8,7 +8,7 @@ import { STAGING_PREFIX, TREE_SUFFIX } from "../store/staging.ts";
 import { pieceCount } from "../wire/availability.ts";
 import { MAX_MANIFEST_SIZE } from "../wire/limits.ts";
 import type { Held } from "./held.ts";
-import { ListedTree } from "./listed_tree.ts";
+import { ListedTree } from "../store/listed_tree.ts";
 
 /** Downloads at once on one machine are few; each keeps its manifest here. */
 const CACHED_DOWNLOADS = 8;

@@ -3,14 +3,16 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { digestOf, parseDigest } from "../../lib/manifest/digest.ts";
-import { contentStream } from "../../lib/manifest/layout.ts";
+import { contentStream, pieceSize } from "../../lib/manifest/layout.ts";
 import { pathOf, readManifest } from "../../lib/manifest/manifest.ts";
 import { GROUP } from "../../lib/net/multicast.ts";
+import { formatAvailability, parseAvailability, pieceCount } from "../../lib/wire/availability.ts";
+import { decodeBitfield, encodeBitfield } from "../../lib/wire/bitfield.ts";
 import * as limits from "../../lib/wire/limits.ts";
 import { decodeQuery, encodeQuery } from "../../lib/wire/query.ts";
 import { formatContentRange, formatUnsatisfiedRange, parseRange } from "../../lib/wire/range.ts";
 import { decodeReply, encodeReply } from "../../lib/wire/reply.ts";
-import { formatRoute, parseRoute } from "../../lib/wire/routes.ts";
+import { formatRoute, parseRoute, requestPath, requestQuery } from "../../lib/wire/routes.ts";
 import { bytes, text } from "./arbitraries.ts";
 
 const PAGE = await Deno.readTextFile(new URL("../../docs/protocol.md", import.meta.url));
@@ -29,12 +31,15 @@ function lines(kind: string): string[] {
 Deno.test("every example of the protocol's page is checked", () => {
   const kinds = [...PAGE.matchAll(/^```(.+)$/gm)].map((match) => match[1]);
   assert.deepEqual(kinds.sort(), [
+    "availability",
     "bad-routes",
+    "bitfields",
     "digest",
     "manifest",
     "not-a-query",
     "query",
     "query-2008",
+    "query-downloading",
     "ranges",
     "reply",
     "routes",
@@ -73,6 +78,27 @@ Deno.test("the query is read, and written to the byte", () => {
   assert.deepEqual(encodeQuery(query!).map(text), [block("query")]);
 });
 
+Deno.test("the query of a machine that downloads is read, and written to the byte", () => {
+  const query = decodeQuery(bytes(block("query-downloading")));
+  assert.equal(query?.port, 40_123);
+  assert.deepEqual(encodeQuery(query!).map(text), [block("query-downloading")]);
+});
+
+Deno.test("the bitfields are those of their pieces", () => {
+  for (const line of lines("bitfields")) {
+    const [pieces, shown] = line.split(/ +/);
+    const flags = Uint8Array.from(pieces!, Number);
+    assert.equal(encodeBitfield(flags), shown);
+    assert.deepEqual(decodeBitfield(shown!, flags.length), flags);
+  }
+});
+
+Deno.test("what is said of pieces is read, and written to the byte", () => {
+  for (const line of lines("availability")) {
+    assert.equal(formatAvailability(parseAvailability(line)!), line);
+  }
+});
+
 Deno.test("the query of 2008 is read, with and without its last newline", () => {
   const query = decodeQuery(bytes(block("query-2008")));
   assert.equal(query?.digests.length, 1);
@@ -97,7 +123,8 @@ Deno.test("the reply is read, written to the byte, and goes with the query", () 
 Deno.test("the routes are read as what they are shown for, and written so", () => {
   for (const line of lines("routes")) {
     const [kind, path] = line.split(/ +/);
-    const route = parseRoute(path!)!;
+    const url = `http://machine${path}`;
+    const route = parseRoute(requestPath(url), requestQuery(url))!;
     assert.equal(route.kind, kind);
     assert.equal(formatRoute(route), path);
   }
@@ -137,7 +164,12 @@ Deno.test("the limits are those of the program", () => {
     "transfers that a server has under way": limits.MAX_TRANSFERS,
     "transfers that it has under way to an address": limits.MAX_TRANSFERS_PER_ADDRESS,
     "answers to queries of an address, a second": limits.QUERIES_PER_SECOND,
+    "pieces of an implementation": pieceCount(2 ** 40),
+    "wait for other pieces, in seconds": limits.MAX_WAIT_SECONDS,
+    "requests that wait": limits.MAX_WAITS,
+    "requests that wait, of an address": limits.MAX_WAITS_PER_ADDRESS,
   });
+  assert.ok(PAGE.includes(`is ${pieceSize(1).toLocaleString("en")} bytes`));
   assert.ok(PAGE.includes(`UDP port ${limits.PORT}`));
   assert.ok(PAGE.includes(`the group \`${GROUP}\``));
   const [first, second, third, last] = limits.QUERY_REPEATS_MS;

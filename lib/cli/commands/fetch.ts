@@ -69,8 +69,9 @@ export const fetch: Command = {
 
 /** How one `fetch` is to be done, for all of its implementations alike. */
 interface Settings {
+  /** Zero Install's own: files are taken from there where they are the same. */
   readonly stores: readonly string[];
-  /** Where they may be put: those of Zero Install, or the one that was named. */
+  /** Where they may be, and are put: Zero Install's own stores, or the one that was named. */
   readonly targets: readonly string[];
   readonly peers: readonly NamedPeer[];
   readonly discoveryPort: number;
@@ -85,8 +86,7 @@ function settingsOf(parsed: Parsed, { environment }: Context): Settings {
   const targets = named === undefined ? stores : [resolve(named)];
   const seconds = secondsOption(parsed, "timeout");
   return {
-    // What is in Zero Install's stores is not fetched, unless another store was asked for.
-    stores: targets,
+    stores: [...new Set(stores)],
     targets,
     peers: parsed.all("host").map((text) => parseNamedPeer(text, PORT)),
     discoveryPort: integerOption(parsed, "discovery-port", { min: 1, max: 65535 }) ?? PORT,
@@ -127,7 +127,8 @@ async function fetchAll(
     for (const digests of queue) {
       try {
         const { path } = await fetchImplementation(digests, {
-          stores: settings.stores,
+          stores: settings.targets,
+          sources: settings.stores,
           chooseTarget: (digest) => chooseTarget(environment, settings.targets, { digest }),
           offers,
           nobody: nobody(settings, wait),

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { DamagedImplementation } from "../../lib/errors.ts";
 import { type FileEntry, pathOf, type SymlinkEntry } from "../../lib/manifest/manifest.ts";
-import { ListedTree } from "../../lib/serve/listed_tree.ts";
+import { ListedTree } from "../../lib/store/listed_tree.ts";
 import { needs } from "../skips.ts";
-import { Scratch } from "../store/sample.ts";
+import { Scratch } from "./sample.ts";
 import { directory, file, type Node, symlink } from "../vectors/trees.ts";
-import { addImplementation, type Implementation } from "./implementations.ts";
+import { addImplementation, type Implementation } from "../serve/implementations.ts";
 
 const NODES: readonly Node[] = [
   directory("d"),

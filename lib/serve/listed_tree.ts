@@ -1,1 +1,0 @@
-export { ListedTree } from "../store/listed_tree.ts";
