@@ -30,11 +30,15 @@ const sizes = fc.record({
   seed: fc.nat(),
 });
 
-function holds(options: { peers: number; partial: boolean; runs: number }): void {
-  const { peers, partial, runs } = options;
+function holds(options: { peers: number; partial: boolean; present: number; runs: number }): void {
+  const { peers, partial, present, runs } = options;
   fc.assert(
     fc.property(sizes, events(peers, partial), (size, events) => {
       const model = new Model(size);
+      for (let peer = 0; peer < present; peer++) {
+        model.apply({ kind: "join", peer, complete: !partial || peer % 4 === 0 });
+        model.apply({ kind: "offer", peer, has: peer });
+      }
       for (const event of events) model.apply(event);
       model.finish();
     }),
@@ -43,13 +47,17 @@ function holds(options: { peers: number; partial: boolean; runs: number }): void
 }
 
 Deno.test("whatever happens to seeds, nobody is idle, nothing is asked thrice, all of it comes", () => {
-  holds({ peers: 4, partial: false, runs: 150 });
+  holds({ peers: 4, partial: false, present: 0, runs: 400 });
 });
 
 Deno.test("whatever happens to seeds and partial peers, the same holds", () => {
-  holds({ peers: 5, partial: true, runs: 200 });
+  holds({ peers: 5, partial: true, present: 0, runs: 500 });
 });
 
-Deno.test("with more peers than may be asked at once, the same holds", () => {
-  holds({ peers: 40, partial: true, runs: 60 });
+Deno.test("with more seeds than may be asked at once, the same holds", () => {
+  holds({ peers: 20, partial: false, present: 20, runs: 60 });
+});
+
+Deno.test("with more partial peers than may be asked at once, the same holds", () => {
+  holds({ peers: 40, partial: true, present: 40, runs: 60 });
 });

@@ -2,6 +2,7 @@
 
 import type { Digest } from "../../../lib/manifest/digest.ts";
 import { pathOf } from "../../../lib/manifest/manifest.ts";
+import { PORT } from "../../../lib/wire/limits.ts";
 import { TAR_END, tarHeader, tarPadding } from "../../../lib/wire/tar_writer.ts";
 import { concatenate, type Implementation, streamOf } from "../../serve/implementations.ts";
 
@@ -31,7 +32,7 @@ export type Answering = (asked: Asked) => Answer | undefined;
 export class HostilePeer implements AsyncDisposable {
   /** In the order of their arrival. */
   readonly asked: Asked[] = [];
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #listener = listen();
   readonly #connections = new Set<Deno.Conn>();
   readonly #sockets: Deno.DatagramConn[] = [];
   readonly #work: Promise<void>[] = [];
@@ -41,7 +42,7 @@ export class HostilePeer implements AsyncDisposable {
   }
 
   get port(): number {
-    return (this.#listener.addr as Deno.NetAddr).port;
+    return this.#listener.addr.port;
   }
 
   /** For `-H`, and what messages call it. */
@@ -111,6 +112,15 @@ export class HostilePeer implements AsyncDisposable {
     } catch {
       // It was closed at the end of the test.
     }
+  }
+}
+
+/** On any port but the usual one, which messages leave out and any may be. */
+function listen(): Deno.TcpListener {
+  for (;;) {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    if (listener.addr.port !== PORT) return listener;
+    listener.close();
   }
 }
 
