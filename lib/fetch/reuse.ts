@@ -156,7 +156,7 @@ class Copier {
     }
     if (problem === undefined) {
       const index = extentIndexAt(this.#assembly.stream, extent.offset);
-      this.#assembly.keep(index, true, extent.size);
+      this.#assembly.keep(index);
     } else removeIfThere(path);
     return problem;
   }
