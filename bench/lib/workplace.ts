@@ -1,0 +1,111 @@
+/**
+ * Where a benchmark works, and the promise that nothing of it stays: processes, namespaces, mounts
+ * and files are gone when it ends, fails or is interrupted.
+ */
+
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { removeNetworksOf } from "../../tests/e2e/lib/network.ts";
+import { removeTree } from "../../tests/e2e/lib/sandbox_env.ts";
+import { descendants } from "./processes.ts";
+
+export interface WorkplaceOptions {
+  /** Below which the workplace is made. */
+  readonly work: string;
+  /** Of the tmpfs, as `mount` understands it. */
+  readonly size: string;
+  /** A file to lock while something is measured, on a machine that others use too. */
+  readonly lock?: string | undefined;
+}
+
+export class Workplace {
+  /** A tmpfs of its own (for root on Linux), so that no disk is measured. */
+  readonly memory: string;
+  /** On the file system of `work`, for what does not fit into memory. */
+  readonly disk: string;
+  #lock: string | undefined;
+  #count = 0;
+
+  constructor({ work, size, lock }: WorkplaceOptions) {
+    this.disk = Deno.makeTempDirSync({ dir: work, prefix: "0share-bench-" });
+    this.memory = join(this.disk, "memory");
+    this.#lock = lock;
+    mkdirSync(this.memory);
+    const mount = new Deno.Command("mount", {
+      args: ["-t", "tmpfs", "-o", `size=${size},mode=755`, "0share-bench", this.memory],
+      stderr: "null",
+    });
+    if (Deno.uid() !== 0 || !mount.outputSync().success) {
+      say(`No tmpfs (that takes root): ${work} is measured too, unless it is one`);
+    }
+  }
+
+  /** A path below `memory` that was never used. */
+  fresh(name: string): string {
+    return join(this.memory, `${name}-${++this.#count}`);
+  }
+
+  /** Runs what is measured while nobody else measures. */
+  async measured<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#lock === undefined) return await run();
+    using file = await Deno.open(this.#lock, { write: true, create: true });
+    await file.lock(true);
+    return await run();
+  }
+
+  /** Ends all that this process has started, and removes all that it has made. */
+  async clear(): Promise<void> {
+    for (const pid of descendants(Deno.pid)) kill(pid);
+    await removeNetworksOf(Deno.pid);
+    for (let attempt = 0; isMounted(this.memory) && attempt < 50; attempt++) {
+      // What was killed a moment ago may still hold it.
+      const options = attempt < 40 ? [] : ["--lazy"];
+      const args = [...options, this.memory];
+      const { success } = await new Deno.Command("umount", { args, stderr: "null" }).output();
+      if (!success) await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    if (!isMounted(this.memory)) await removeTree(this.disk);
+  }
+}
+
+/** Runs a benchmark in a workplace; the exit code is 1 when it fails, 130 when interrupted. */
+export async function inWorkplace(
+  options: WorkplaceOptions,
+  benchmark: (place: Workplace) => Promise<void>,
+): Promise<void> {
+  const interrupted = Promise.withResolvers<"interrupted">();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => interrupted.resolve("interrupted"));
+  }
+  const place = new Workplace(options);
+  let code = 0;
+  try {
+    const end = await Promise.race([benchmark(place), interrupted.promise]);
+    if (end === "interrupted") code = 130;
+  } catch (error) {
+    say(error instanceof Error ? error.stack ?? error.message : String(error));
+    code = 1;
+  } finally {
+    await place.clear();
+  }
+  // An interrupted benchmark still waits for something.
+  Deno.exit(code);
+}
+
+function kill(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function isMounted(path: string): boolean {
+  return existsSync("/proc/mounts") &&
+    Deno.readTextFileSync("/proc/mounts").split("\n").some((line) => line.split(" ")[1] === path);
+}
+
+function say(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
+}
