@@ -1,9 +1,11 @@
 /** What is fetched in a measurement: real packages of pinned versions, or trees of the user's. */
 
-import { existsSync, mkdirSync, renameSync, utimesSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 
 import { type PackageName, unpack } from "../../tests/e2e/lib/packages.ts";
+import { removeTree } from "../../tests/e2e/lib/sandbox_env.ts";
+import { must } from "./processes.ts";
 
 function packages(...names: string[]): PackageName[] {
   return names.map((text) => {
@@ -12,9 +14,11 @@ function packages(...names: string[]): PackageName[] {
   });
 }
 
-/** One large file; thousands of small ones; a large one among thousands; and two versions each. */
+/** A browser, nearly all of it one file. From Debian 12, since npm has nothing as large. */
+const BIG = "chromium=156.0.8078.79-1~deb12u1";
+
+/** Thousands of small files; a large one among thousands; and two versions of each of some. */
 const PACKAGES: Readonly<Record<string, readonly PackageName[]>> = {
-  big: packages("@deno/linux-x64-glibc@2.9.5"),
   small: packages(
     "antd@5.27.6",
     "core-js@3.46.0",
@@ -43,12 +47,14 @@ const PACKAGES: Readonly<Record<string, readonly PackageName[]>> = {
 /** Of an executable, so that it shrinks as programs do. */
 const P100_BYTES = 100_000_000;
 
-/** The tree `name` under `directory`, made there from npm when it is one of ours and missing. */
+/** The tree `name` under `directory`, made there when it is one of ours and missing. */
 export async function sourceTree(name: string, directory: string): Promise<string> {
   const path = join(directory, name);
   if (existsSync(path)) return path;
   const making = `${path}.making-${Deno.pid}`;
-  if (name === "p100") await cutP100(await sourceTree("big", directory), making);
+  mkdirSync(directory, { recursive: true });
+  if (name === "big") await unpackDebian(BIG, making);
+  else if (name === "p100") await cutP100(await sourceTree("big", directory), making);
   else {
     const wanted = PACKAGES[name];
     if (wanted === undefined) throw new Error(`No tree ${name} in ${directory}`);
@@ -56,6 +62,18 @@ export async function sourceTree(name: string, directory: string): Promise<strin
   }
   renameSync(making, path);
   return path;
+}
+
+async function unpackDebian(wanted: string, directory: string): Promise<void> {
+  const download = mkdtempSync(`${directory}.deb-`);
+  try {
+    // apt puts what it downloads into the directory that it runs in.
+    await must("env", "-C", download, "apt-get", "download", "-q", wanted);
+    const [archive] = readdirSync(download);
+    await must("dpkg-deb", "--extract", join(download, archive!), directory);
+  } finally {
+    await removeTree(download);
+  }
 }
 
 /** One file: the first 100 MB of the largest one of a tree. */
