@@ -46,7 +46,8 @@ export async function cost(command: readonly string[], options: CommandOptions):
 
 /** Runs a command that prepares something, to its end; throws when it fails. */
 export async function must(name: string, ...args: string[]): Promise<void> {
-  const { success, code } = await new Deno.Command(name, { args, stdin: "null" }).spawn().status;
+  const command = new Deno.Command(name, { args, stdin: "null", stdout: "null" });
+  const { success, code } = await command.spawn().status;
   if (!success) throw new Error(`${name} ${args.join(" ")}: exit ${code}`);
 }
 
