@@ -72,6 +72,10 @@ export interface UnpackOptions {
   readonly packing: Packing;
   /** Let Zero Install hash what came, as it does before it believes a tree. */
   readonly verify?: boolean;
+  /** Look at the memory of what runs; false by default. */
+  readonly watch?: boolean;
+  /** Below which it is unpacked; the workplace's memory by default. */
+  readonly where?: string;
 }
 
 /** `curl | tar x` once into a fresh place; checks what came, and removes it. */
@@ -79,9 +83,9 @@ export async function unpackOnce(
   server: ArchiveServer,
   load: Load,
   place: Workplace,
-  { seat, packing, verify }: UnpackOptions,
+  { seat, packing, verify = false, watch = false, where }: UnpackOptions,
 ): Promise<Cost> {
-  const directory = place.fresh("unpacked");
+  const directory = place.fresh("unpacked", where);
   const { env } = sandboxEnv(join(directory, "home"));
   const tree = join(directory, "tree");
   mkdirSync(tree);
@@ -94,7 +98,9 @@ export async function unpackOnce(
       ? [`[ "$(0install digest --algorithm=sha256new "${tree}")" = "${load.digest}" ]`]
       : []),
   ];
-  const spent = await place.measured(() => cost(["bash", "-c", lines.join("\n")], { env, seat }));
+  const spent = await place.measured(() =>
+    cost(["bash", "-c", lines.join("\n")], { env, seat, watch })
+  );
   await check(load, tree);
   await removeTree(directory);
   return spent;

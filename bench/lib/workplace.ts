@@ -41,9 +41,9 @@ export class Workplace {
     }
   }
 
-  /** A path below `memory` that was never used. */
-  fresh(name: string): string {
-    return join(this.memory, `${name}-${++this.#count}`);
+  /** A path that was never used, below `memory` unless told otherwise. */
+  fresh(name: string, where = this.memory): string {
+    return join(where, `${name}-${++this.#count}`);
   }
 
   /** Runs what is measured while nobody else measures. */

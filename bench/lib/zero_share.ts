@@ -66,8 +66,8 @@ export interface Fetcher {
   readonly sandbox: Sandbox;
 }
 
-export function fetcher(place: Workplace): Fetcher {
-  const directory = place.fresh("fetcher");
+export function fetcher(place: Workplace, where = place.memory): Fetcher {
+  const directory = place.fresh("fetcher", where);
   const sandbox = sandboxEnv(directory);
   mkdirSync(sandbox.store, { recursive: true });
   return { directory, sandbox };
@@ -79,6 +79,8 @@ export interface FetchOptions {
   /** Asked directly; who is on the network is asked otherwise. */
   readonly server?: { readonly address: string; readonly port: number };
   readonly watch?: boolean;
+  /** Below which the fetching machine has its store; the workplace's memory by default. */
+  readonly where?: string;
 }
 
 /** The arguments of a fetch. */
@@ -95,7 +97,7 @@ export async function fetchOnce(
   place: Workplace,
   options: FetchOptions,
 ): Promise<Cost> {
-  const machine = fetcher(place);
+  const machine = fetcher(place, options.where);
   const spent = await place.measured(() =>
     cost([...program.command, ...fetchArguments(load, options)], {
       env: machine.sandbox.env,
