@@ -92,6 +92,8 @@ async function crowd(
   await using gate = await Gate.at(place.fresh("gate"));
   await swarm.seed(load, seed);
   const members = others.map((seat) => swarm.join(load, seat, gate, seed));
+  // One that fails before the gate opens is met where all are waited for.
+  void Promise.allSettled(members.map(({ complete }) => complete));
   await new Promise((resolve) => setTimeout(resolve, GATHERING_MS));
   const outcome = await place.measured(async () => {
     const sentBefore = await sent(seed, ...others);

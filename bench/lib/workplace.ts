@@ -26,6 +26,7 @@ export class Workplace {
   readonly disk: string;
   #lock: string | undefined;
   #count = 0;
+  #closed = false;
 
   constructor({ work, size, lock }: WorkplaceOptions) {
     this.disk = Deno.makeTempDirSync({ dir: work, prefix: "0share-bench-" });
@@ -43,6 +44,7 @@ export class Workplace {
 
   /** A path that was never used, below `memory` unless told otherwise. */
   fresh(name: string, where = this.memory): string {
+    if (this.#closed) throw new Error("Interrupted");
     return join(where, `${name}-${++this.#count}`);
   }
 
@@ -54,16 +56,27 @@ export class Workplace {
     return await run();
   }
 
-  /** Ends all that this process has started, and removes all that it has made. */
-  async clear(): Promise<void> {
-    for (const pid of descendants(Deno.pid)) kill(pid);
-    await removeNetworksOf(Deno.pid);
+  /**
+   * Ends all that this process has started, and removes all that it has made.
+   *
+   * @param benchmark what may still be starting things: it is given the time to notice
+   */
+  async clear(benchmark: Promise<unknown>): Promise<void> {
+    this.#closed = true;
+    let settled = false;
+    void benchmark.catch(() => {}).then(() => settled = true);
+    for (let attempt = 0; attempt < 50; attempt++) {
+      for (const pid of descendants(Deno.pid)) kill(pid);
+      await removeNetworksOf(Deno.pid);
+      if (settled) break;
+      await pause(50);
+    }
     for (let attempt = 0; isMounted(this.memory) && attempt < 50; attempt++) {
       // What was killed a moment ago may still hold it.
       const options = attempt < 40 ? [] : ["--lazy"];
       const args = [...options, this.memory];
       const { success } = await new Deno.Command("umount", { args, stderr: "null" }).output();
-      if (!success) await new Promise((resolve) => setTimeout(resolve, 50));
+      if (!success) await pause(50);
     }
     if (!isMounted(this.memory)) await removeTree(this.disk);
   }
@@ -79,18 +92,23 @@ export async function inWorkplace(
     Deno.addSignalListener(signal, () => interrupted.resolve("interrupted"));
   }
   const place = new Workplace(options);
+  const running = benchmark(place);
   let code = 0;
   try {
-    const end = await Promise.race([benchmark(place), interrupted.promise]);
+    const end = await Promise.race([running, interrupted.promise]);
     if (end === "interrupted") code = 130;
   } catch (error) {
     say(error instanceof Error ? error.stack ?? error.message : String(error));
     code = 1;
-  } finally {
-    await place.clear();
   }
-  // An interrupted benchmark still waits for something.
+  // Whatever fails from here on fails because it is being ended.
+  addEventListener("unhandledrejection", (event) => event.preventDefault());
+  await place.clear(running);
   Deno.exit(code);
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 function kill(pid: number): void {
