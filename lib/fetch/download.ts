@@ -86,7 +86,7 @@ export class Download implements Disposable {
     });
     assembly.finish();
     return await sealTree(this.#staging, this.#manifest, {
-      contents: "hashed while written",
+      contents: "finished",
       signal,
     });
   }

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { PeerFailed, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { MAX_MANIFEST_SIZE, PORT } from "../wire/limits.ts";
+import { BLOCK_SIZE, MAX_MANIFEST_SIZE, PORT } from "../wire/limits.ts";
 import { formatContentRange } from "../wire/range.ts";
 import { formatRoute, type Route } from "../wire/routes.ts";
 import { Answer, Watch } from "./answer.ts";
@@ -63,7 +63,10 @@ export class Peer implements Disposable {
     return bytes.slice(0, size);
   }
 
-  /** Bytes `start` to `end` (exclusive) of the content stream, exactly as many, as they come. */
+  /**
+   * Bytes `start` to `end` (exclusive) of the content stream, exactly as many, as they come. Each
+   * part is gone when the next one is asked for.
+   */
   async *content(
     digest: Digest,
     range: { start: number; end: number; size: number },
@@ -81,7 +84,7 @@ export class Peer implements Disposable {
     }
     if (!(answer.status === 200 && start === 0 && end === size)) answer.require(206);
     let left = end - start;
-    for await (const part of answer.body()) {
+    for await (const part of answer.bodyInPlace(BLOCK_SIZE)) {
       left -= part.length;
       if (left < 0) throw new PeerLied(this.name, "more bytes than were asked for");
       yield part;
