@@ -12,12 +12,16 @@ import { type FileEntry, type Manifest, pathOf } from "../manifest/manifest.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
 import { finishFile } from "../store/commit.ts";
 import { storeError } from "../store/errors.ts";
-import { copyVerified, createFile, createSymlink } from "./place.ts";
+import { copyVerified, createFile, createSymlink, exposeParts } from "./place.ts";
 import { PartialBuffer, PartialFile } from "./partial.ts";
 import type { ByteRange } from "../wire/range.ts";
 
 /** What is read back and hashed without a pause, in bytes: under 50 ms. */
 const HASHED_AT_ONCE = 64 * 1024 * 1024;
+
+/** Who bytes are said to come from that come from no peer. */
+export const THIS_MACHINE = "this machine";
+const EARLIER_RUN = "an earlier run";
 
 const MISSING = 0;
 const PARTIAL = 1;
@@ -25,13 +29,13 @@ const DONE = 2;
 
 /** What an assembly tells while bytes come. None of these may write to the assembly. */
 export interface AssemblyObserver {
-  /** Bytes `start` to `end` (exclusive) of the stream are here, not necessarily right. */
-  received(start: number, end: number): void;
+  /** Bytes `start` to `end` (exclusive) of the stream are here, from `from`, not necessarily right. */
+  received(start: number, end: number, from: string): void;
   /** A content is right, and where it belongs. All of it was received before. */
   verified(extent: Extent): void;
   /** Bytes that were received are missing again. */
   lost(start: number, end: number): void;
-  /** A large content of several peers is wrong: `forget` or `reject` has to say what becomes of it. */
+  /** A content of several peers is wrong: `forget` or `reject` has to say what becomes of it. */
   doubted(index: number): void;
 }
 
@@ -60,6 +64,8 @@ export class Assembly {
   readonly #doubts = new Map<number, ReadonlySet<string>[]>();
   /** Targets by path: symlinks are made last, so that nothing is ever written through one. */
   readonly #symlinks = new Map<string, string>();
+  /** Small contents of which a part is in the tree already; undefined while nobody looks there. */
+  #exposed: Set<number> | undefined;
   #received = 0;
 
   /**
@@ -125,7 +131,7 @@ export class Assembly {
         const found = hash(this.#hashName, part, "hex");
         if (found !== extent.hash) this.#accuse(from, extent, found);
         else {
-          this.#count(extent.offset, extent.offset + extent.size);
+          this.#count(extent.offset, extent.offset + extent.size, from);
           this.#place(index, extent, new Set([from]), part);
         }
       } else {
@@ -138,7 +144,7 @@ export class Assembly {
   keep(index: number): void {
     const extent = this.stream.extents[index]!;
     this.#state[index] = DONE;
-    this.#count(extent.offset, extent.offset + extent.size);
+    this.#count(extent.offset, extent.offset + extent.size, THIS_MACHINE);
     this.#finishFrom(extent, extent.entries[0] as FileEntry);
     this.#observer?.verified(extent);
   }
@@ -155,8 +161,8 @@ export class Assembly {
     this.#partials.set(index, partial);
     this.#state[index] = PARTIAL;
     for (const { start, end } of ranges) {
-      partial.resume({ start, end }, "an earlier run");
-      this.#count(extent.offset + start, extent.offset + end);
+      partial.resume({ start, end }, EARLIER_RUN);
+      this.#count(extent.offset + start, extent.offset + end, EARLIER_RUN);
     }
     if (partial.received.size === extent.size) this.#unsettled.add(index);
   }
@@ -201,8 +207,9 @@ export class Assembly {
   }
 
   /**
-   * Takes some bytes of a doubted content for missing again.
+   * Takes some bytes of a doubted content that is large for missing again.
    *
+   * @param index one for which `isLarge`
    * @param ranges received ones, at least one, in bytes from the content's beginning
    */
   forget(index: number, ranges: readonly ByteRange[]): void {
@@ -215,6 +222,11 @@ export class Assembly {
     for (const { start, end } of ranges) this.#observer?.lost(offset + start, offset + end);
   }
 
+  /** Whether a content is kept in a file of its own while it comes. */
+  isLarge(index: number): boolean {
+    return this.#partials.get(index) instanceof PartialFile;
+  }
+
   /** Takes all of a doubted content for missing again, and remembers who contributed to it. */
   reject(index: number): void {
     const extent = this.stream.extents[index]!;
@@ -223,10 +235,25 @@ export class Assembly {
     this.#partials.delete(index);
     this.#received -= partial.received.size;
     partial.close();
-    if (partial instanceof PartialFile) Deno.removeSync(this.#path(extent.entries[0]!));
+    const exposed = this.#exposed?.delete(index) === true;
+    if (partial instanceof PartialFile || exposed) Deno.removeSync(this.#path(extent.entries[0]!));
     this.#state[index] = MISSING;
     this.#doubts.set(index, [...this.#doubts.get(index) ?? [], partial.contributors]);
     this.#observer?.lost(extent.offset, extent.offset + extent.size);
+  }
+
+  /**
+   * From now on, what is here of a small file is in its place in the tree as well, so that others can
+   * read there what they are told is here.
+   *
+   * @throws StoreFailed
+   */
+  expose(): void {
+    if (this.#exposed !== undefined) return;
+    this.#exposed = new Set();
+    for (const [index, partial] of this.#partials) {
+      if (partial instanceof PartialBuffer) this.#expose(index, partial, partial.received.ranges);
+    }
   }
 
   /** Makes the symlinks; only when all is complete. */
@@ -253,13 +280,25 @@ export class Assembly {
       this.#state[index] = PARTIAL;
     }
     const { offset } = extent;
-    for (const { start, end } of partial.write(within, part, from)) {
-      this.#count(offset + start, offset + end);
+    const fresh = partial.write(within, part, from);
+    if (this.#exposed !== undefined && partial instanceof PartialBuffer) {
+      this.#expose(index, partial, fresh);
+    }
+    for (const { start, end } of fresh) {
+      this.#count(offset + start, offset + end, from);
     }
     if (partial.received.size < extent.size || this.#unsettled.has(index)) return;
     if (partial instanceof PartialFile && partial.unhashed > HASHED_AT_ONCE) {
       this.#unsettled.add(index);
     } else this.#settle(index);
+  }
+
+  #expose(index: number, partial: PartialBuffer, ranges: readonly ByteRange[]): void {
+    const [first] = this.stream.extents[index]!.entries;
+    if (first!.kind === "symlink") return;
+    const isNew = !this.#exposed!.has(index);
+    this.#exposed!.add(index);
+    exposeParts(this.#path(first!), partial.bytes, ranges, { isNew });
   }
 
   /** All of a content that came in parts is here: is it right? */
@@ -279,9 +318,8 @@ export class Assembly {
     if (others.length === 0) {
       this.#accuse(only!, extent, found);
       this.reject(index);
-    } else if (partial instanceof PartialFile && this.#observer !== undefined) {
-      this.#observer.doubted(index);
-    } else this.reject(index);
+    } else if (this.#observer !== undefined) this.#observer.doubted(index);
+    else this.reject(index);
   }
 
   #accuse(peer: string, extent: Extent, found: string): void {
@@ -307,7 +345,9 @@ export class Assembly {
       }
     }
     this.#doubts.delete(index);
-    if (bytes === undefined) this.#finishFrom(extent, first as FileEntry);
+    // All of it was written to its place already, from the bytes that were hashed.
+    const exposed = this.#exposed?.delete(index) === true;
+    if (bytes === undefined || exposed) this.#finishFrom(extent, first as FileEntry);
     else this.#create(extent, bytes);
     this.#observer?.verified(extent);
   }
@@ -323,9 +363,9 @@ export class Assembly {
     }
   }
 
-  #count(start: number, end: number): void {
+  #count(start: number, end: number, from: string): void {
     this.#received += end - start;
-    this.#observer?.received(start, end);
+    this.#observer?.received(start, end, from);
   }
 
   #readDone(extent: Extent, within: number, into: Uint8Array): boolean {

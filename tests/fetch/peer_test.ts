@@ -15,11 +15,8 @@ function signal(): AbortSignal {
 
 /** Bytes 2 to 6 of ten, as a peer gives them. */
 async function contentOf(peer: Peer, range = { start: 2, end: 7, size: 10 }): Promise<string> {
-  let text = "";
-  for await (const part of peer.content(DIGEST, range, signal())) {
-    text += new TextDecoder().decode(part);
-  }
-  return text;
+  const parts = await Array.fromAsync(peer.content(DIGEST, range, signal()));
+  return new TextDecoder().decode(concatenate(parts));
 }
 
 const PARTIAL = { "content-range": "bytes 2-6/10", "content-length": 5 };
