@@ -241,7 +241,7 @@ class Transfer {
     this.#refreshPauses();
     for (const ask of this.#schedule.next()) this.#start(ask);
     for (const [id, { abort }] of this.#asks) if (this.#schedule.useless(id)) abort.abort();
-    if (this.#schedule.done) this.#settle();
+    if (this.#schedule.done && assembly.unsettled) this.#settle();
     if (this.#asks.size > 0) {
       clearTimeout(this.#starving);
       this.#starving = undefined;
