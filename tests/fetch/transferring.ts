@@ -9,6 +9,7 @@ import type { Member } from "../../lib/fetch/member.ts";
 import { Pieces } from "../../lib/fetch/pieces.ts";
 import { transferFromAll } from "../../lib/fetch/transfer.ts";
 import { contentStream } from "../../lib/manifest/layout.ts";
+import { AVAILABILITY_PAUSE_MS } from "../../lib/wire/limits.ts";
 import type { OfferState } from "../../lib/wire/reply.ts";
 import type { Node } from "../vectors/trees.ts";
 import { type FakePeer, memberOf } from "./fake_peer.ts";
@@ -51,12 +52,13 @@ export class Transferring implements Disposable {
     return member;
   }
 
-  /** Gets what is missing from the peers that were added; no others are to be expected. */
+  /** Gets what is missing from the peers that were added. */
   async run(
     options: {
       onProgress?: () => void;
       signal?: AbortSignal;
       compress?: CompressionMode;
+      /** Whether no others are to be expected (default). */
       settled?: boolean;
     } = {},
   ): Promise<boolean> {
@@ -71,6 +73,7 @@ export class Transferring implements Disposable {
       signal: options.signal ?? new AbortController().signal,
       onFirstAsk: () => {},
       onProgress: options.onProgress ?? (() => {}),
+      patience: 2 * AVAILABILITY_PAUSE_MS,
     });
   }
 
