@@ -173,8 +173,10 @@ class Transfer {
       member.state = "seed";
       this.#watch.remove(member);
       this.#schedule.complete(member.name);
-    } else if (member.state === "partial") this.#schedule.offer(member.name, has);
-    else {
+    } else if (member.state === "partial") {
+      this.#schedule.offer(member.name, has);
+      this.#watch.heard(member);
+    } else {
       // It was taken for one that has everything.
       this.#leave(member);
       member.state = "partial";
