@@ -197,6 +197,10 @@ class Transfer {
     }
     this.#leave(member);
     this.#options.crowd.drop(member, error);
+    // What a liar says of pieces is worth nothing, and who was set aside for it comes back.
+    if (error instanceof PeerLied && member.name === this.#check.source) {
+      this.#doubts.discardDigests();
+    }
     this.#doubts.left(member);
   }
 
@@ -280,8 +284,7 @@ class Transfer {
     for (const member of crowd.usable) {
       this.#failed(member, new PeerFailed(member.name, "it got nothing more of what is missing"));
     }
-    if (crowd.usable.length === 0 && crowd.settled) this.#finished.resolve(false);
-    else this.#pump();
+    this.#pump();
   }
 
   #start(ask: Ask): void {
