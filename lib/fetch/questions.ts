@@ -1,4 +1,4 @@
-import { PeerFailed, PeerLied } from "../errors.ts";
+import { PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { Assembly } from "./assembly.ts";
 import { Block } from "./block.ts";
@@ -140,7 +140,7 @@ export class Questions {
     if (answer === undefined) {
       if (has === undefined) await this.#lookAgain(member, signal);
       else if (ask.kind === "piece" && has[ask.piece] === 1) {
-        throw new PeerFailed(member.name, `it says that it has piece ${ask.piece}, and has not`);
+        throw new PeerLacks(member.name, `it says that it has piece ${ask.piece}, and has not`);
       }
       return;
     }
@@ -220,7 +220,7 @@ export class Questions {
       holdings(member, "archives");
       return;
     }
-    if (has === "all") throw new PeerFailed(member.name, "it says that it has all, and has not");
+    if (has === "all") throw new PeerLacks(member.name, "it says that it has all, and has not");
     holdings(member, has);
   }
 
