@@ -46,6 +46,11 @@ export class Output {
     write(stream, JSON.stringify({ event: name, ...fields }) + "\n");
   }
 
+  /** A line that was asked for, beside the results: on stderr, however much of a log is wanted. */
+  explanation(line: string): void {
+    this.#say(line);
+  }
+
   /** A line of the log. */
   info(line: string): void {
     if (this.#options.level !== "quiet" && !this.#options.json) this.#say(line);
