@@ -14,7 +14,7 @@ import { replaceProcess } from "../zeroinstall/replace_process.ts";
 import type { Selection } from "../zeroinstall/selections.ts";
 import { type Choice, choose, ZeroInstallFailed } from "./choosing.ts";
 import type { Context } from "./command.ts";
-import { fetchAll, type FetchSettings } from "./fetching.ts";
+import { fetchAll, type FetchSettings, MANY_AT_ONCE } from "./fetching.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { getFromOrigin } from "./origin.ts";
 
@@ -122,7 +122,10 @@ async function obtain(
   }
   if (wanted.size === 0) return;
   const { output } = context;
-  const outcomes = await fetchAll([...wanted.values()], settings, context, { signal });
+  const outcomes = await fetchAll([...wanted.values()], settings, context, {
+    signal,
+    atOnce: MANY_AT_ONCE,
+  });
   const nobody = new Set<string>();
   for (const outcome of outcomes) {
     if (!("error" in outcome)) continue;

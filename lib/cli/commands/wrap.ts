@@ -41,8 +41,12 @@ export const wrap: Command = {
     }
     // Refuses what could not be used later.
     fetchSettings(parsed, context);
-    const options = FETCHING_OPTIONS.flatMap(({ name }) =>
-      parsed.all(name).map((value) => `--${name}=${value}`)
+    const options = FETCHING_OPTIONS.flatMap(({ name, value }) =>
+      value !== undefined
+        ? parsed.all(name).map((value) => `--${name}=${value}`)
+        : parsed.has(name)
+        ? [`--${name}`]
+        : []
     );
     install(args[0], options, context);
     return Promise.resolve(EXIT.done);
