@@ -6,7 +6,7 @@ import { WRAPPED, type WrapperTarget, wrapperText } from "../../zeroinstall/wrap
 import type { Command, Context } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { FETCHING_OPTIONS, fetchSettings } from "../fetching.ts";
-import { findZeroInstall } from "../zero_install.ts";
+import { findZeroInstall } from "../real_zero_install.ts";
 
 /** Where people keep programs of their own, and administrators those for everybody. */
 const USUAL = ["~/.local/bin", "~/bin", "/usr/local/bin"];
