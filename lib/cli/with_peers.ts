@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { Interrupted, InvalidDocument, NobodyHasIt } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { findImplementation } from "../store/lookup.ts";
-import { endAs, runOnTerminal } from "../zeroinstall/child_process.ts";
+import { endAs, type Ended, runOnTerminal } from "../zeroinstall/child_process.ts";
 import {
   argumentsOf,
   valuesOf,
@@ -12,7 +12,7 @@ import {
 import type { Selection } from "../zeroinstall/selections.ts";
 import { type Choice, choose } from "./choosing.ts";
 import type { Context } from "./command.ts";
-import { fetchAll, type FetchSettings, MANY_AT_ONCE } from "./fetching.ts";
+import { fetchAll, type FetchSettings, MANY_AT_ONCE, type Outcome } from "./fetching.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { getFromOrigin } from "./origin.ts";
 import { become, type ZeroInstall, ZeroInstallFailed } from "./real_zero_install.ts";
@@ -29,14 +29,13 @@ export async function callWithPeers(
   settings: FetchSettings,
   context: Context,
 ): Promise<number> {
-  const interruption = interruptible();
   try {
     const { targets, last } = targetsOf(call);
     const choices: Choice[] = [];
     for (const target of targets) {
       choices.push(await choose(zeroInstall, call, target, lacks(call, settings), context));
     }
-    await obtain(choices, zeroInstall, call, settings, context, interruption.signal);
+    await obtain(choices, zeroInstall, call, settings, context);
     const kept = choices.every(({ anew }) => anew)
       // It has been done, dialogs and all; 0install would do it again.
       ? withoutOptions(call, "--refresh", "--gui")
@@ -49,11 +48,8 @@ export async function callWithPeers(
       );
       if (ended.code !== 0) return await endAs(ended);
     }
-    interruption.release();
     return await become(zeroInstall, argumentsOf({ ...kept, args: last }));
   } catch (error) {
-    interruption.release();
-    if (error instanceof Interrupted) return await endAs(interruption.ended());
     if (error instanceof ZeroInstallFailed) return await endAs(error.ended);
     if (!(error instanceof InvalidDocument)) throw error;
     // What 0install itself wrote cannot be read here: it has to do without peers.
@@ -87,7 +83,6 @@ async function obtain(
   call: ZeroInstallCall,
   settings: FetchSettings,
   context: Context,
-  signal: AbortSignal,
 ): Promise<void> {
   // A library of several of them is fetched once.
   const wanted = new Map<string, readonly Digest[]>();
@@ -96,10 +91,7 @@ async function obtain(
   }
   if (wanted.size === 0) return;
   const { output } = context;
-  const outcomes = await fetchAll([...wanted.values()], settings, context, {
-    signal,
-    atOnce: MANY_AT_ONCE,
-  });
+  const outcomes = await fetchUntilInterrupted([...wanted.values()], settings, context);
   const nobody = new Set<string>();
   for (const outcome of outcomes) {
     if (!("error" in outcome)) continue;
@@ -118,21 +110,28 @@ async function obtain(
   }
 }
 
-/** Lets a fetch be interrupted, which leaves something that the next one goes on with. */
-function interruptible() {
+/**
+ * Fetches until it is done or this process is to end; the next call goes on where it stopped.
+ *
+ * @throws ZeroInstallFailed as if 0install had been ended by the signal: then it would download
+ */
+async function fetchUntilInterrupted(
+  wanted: readonly (readonly Digest[])[],
+  settings: FetchSettings,
+  context: Context,
+): Promise<Outcome[]> {
   const controller = new AbortController();
-  let received: Deno.Signal = "SIGINT";
-  let held = true;
+  let ended: Ended = { code: 1, signal: null };
   const release = onInterrupt((signal) => {
-    received = signal;
+    ended = { code: signal === "SIGINT" ? 130 : 143, signal };
     controller.abort(new Interrupted());
   });
-  return {
-    signal: controller.signal,
-    release() {
-      if (held) release();
-      held = false;
-    },
-    ended: () => ({ code: received === "SIGINT" ? 130 : 143, signal: received }),
-  };
+  try {
+    const { signal } = controller;
+    return await fetchAll(wanted, settings, context, { signal, atOnce: MANY_AT_ONCE });
+  } catch (error) {
+    throw error instanceof Interrupted ? new ZeroInstallFailed(ended) : error;
+  } finally {
+    release();
+  }
 }
