@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 
 import { needs } from "../skips.ts";
+import { archivesAmong, OUTPUT } from "./lib/application.ts";
+import { machine } from "./lib/machine.ts";
 import { fromSource, type Program, programs } from "./lib/program.ts";
 import { Publication } from "./lib/publication.ts";
 
@@ -78,6 +80,32 @@ for (const { program, becomes } of WAYS) {
       await writing;
       assert.equal(new TextDecoder().decode(stdout), input);
     }
+  });
+
+  test("0install's dialogs are on the terminal, for a key that is not trusted yet", async (publication) => {
+    const { application, origin, directory, discoveryPort } = publication;
+    const stranger = machine(directory, "stranger", { TZ: "UTC" });
+    await origin.knownTo(stranger);
+    for (const [answer, status] of [["N\n", 1], ["Y\n", 0]] as const) {
+      const [command, ...args] = program.command;
+      const child = new Deno.Command(command!, {
+        args: [...args, "run", "--console", "--discovery-port", discoveryPort, application.uri],
+        env: { ...stranger.env },
+        clearEnv: true,
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const writer = child.stdin.getWriter();
+      await writer.write(new TextEncoder().encode(answer));
+      await writer.close();
+      const { code, stdout, stderr } = await child.output();
+      const said = new TextDecoder().decode(stderr);
+      assert.equal(code, status, said);
+      assert.match(said, /Do you want to trust this key to sign feeds/);
+      assert.equal(new TextDecoder().decode(stdout), status === 0 ? OUTPUT : "");
+    }
+    assert.deepEqual(archivesAmong(origin.log), []);
   });
 
   test("a signal sent to 0share is the program's", async (publication) => {

@@ -94,9 +94,8 @@ ${content}
   }
 
   /** Makes a machine trust the key for this origin, as its user would on the first download. */
-  async trustedBy({ env }: Sandbox): Promise<void> {
-    const injector = join(env["XDG_CONFIG_HOME"]!, "0install.net", "injector");
-    mkdirSync(injector, { recursive: true });
+  async trustedBy(machine: Sandbox): Promise<void> {
+    const injector = await this.knownTo(machine);
     await Deno.writeTextFile(
       join(injector, "trustdb.xml"),
       `<?xml version="1.0"?>
@@ -107,8 +106,27 @@ ${content}
     );
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /**
+   * Keeps a machine's 0install from asking anybody but this origin: there is a mirror for what
+   * fails and a server that knows about keys.
+   */
+  async knownTo({ env }: Sandbox): Promise<string> {
+    const injector = join(env["XDG_CONFIG_HOME"]!, "0install.net", "injector");
+    mkdirSync(injector, { recursive: true });
+    await Deno.writeTextFile(
+      join(injector, "global"),
+      "[global]\nmirror =\nkey_info_server =\n",
+    );
+    return injector;
+  }
+
+  /** From now on nobody answers there. */
+  async close(): Promise<void> {
     await this.#server.shutdown();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
     // The agent that made the signatures would stay.
     await new Deno.Command("gpgconf", {
       args: ["--homedir", this.#directory, "--kill", "all"],
