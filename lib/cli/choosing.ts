@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { Digest } from "../manifest/digest.ts";
-import { cacheLocations, configLocations } from "../store/locations.ts";
+import { cacheLocations, configLocations, type Environment } from "../store/locations.ts";
 import { outputOf } from "../zeroinstall/child_process.ts";
 import {
   choosesAnew,
@@ -10,7 +10,7 @@ import {
   type ZeroInstallCall,
 } from "../zeroinstall/command_line.ts";
 import { SelectionMemory } from "../zeroinstall/memory.ts";
-import { type Selection, Selections } from "../zeroinstall/selections.ts";
+import type { Selection, Selections } from "../zeroinstall/selections.ts";
 import {
   appSelections,
   isOffline,
@@ -51,63 +51,71 @@ export async function choose(
 ): Promise<Choice> {
   const settings = configLocations(environment);
   const offline = hasOption(call, "--offline") || isOffline(settings);
-  const choiceOf = (selections: Selections, anew: boolean): Choice => ({
-    missing: selections.all.filter(({ digests }) => digests.length > 0 && lacks(digests)),
-    selections,
-    anew,
-    offline,
-  });
-  const app = appSelections(settings, target);
-  const before = app ?? selectionsFile(target);
-  const solves = choosesAnew(call) || call.command === "update" || call.command === "add";
-  if (before !== undefined && !solves) {
-    const text = readText(before);
-    // Without it the application is solved and downloaded by 0install at once.
-    if (text === undefined) return { missing: [], anew: false, offline };
-    return choiceOf(Selections.parse(text, before), false);
-  }
-
-  const args = selectArguments(call, target);
-  const dialogs = hasOption(call, "--refresh", "--gui") || call.command === "update";
-  const memory = dialogs || before !== undefined ? undefined : new SelectionMemory(
-    `${cacheLocations(environment)[0]}/0share-selections`,
-    [zeroInstall.program, ...args, isUri(target) ? "" : resolve(target)],
-    [
-      ...cacheLocations(environment).map((cache) => `${cache}/interfaces`),
-      ...settingsThatChoose(settings),
-      ...(isUri(target) ? [] : [resolve(target)]),
-    ],
-  );
+  const before = appSelections(settings, target) ?? selectionsFile(target);
+  const solves = before === undefined || choosesAnew(call) ||
+    call.command === "update" || call.command === "add";
+  const memory = solves
+    // What an application requires is not among the things that are looked at.
+    ? before === undefined ? memoryOf(zeroInstall, call, target, environment) : undefined
+    : new SelectionMemory(memoryDirectory(environment), [resolve(before)], [resolve(before)]);
   const remembered = memory?.recall();
   if (remembered !== undefined && !remembered.some(lacks)) {
-    return { missing: [], anew: true, offline };
+    return { missing: [], anew: before === undefined, offline };
   }
-  const refreshing = call.command === "update" && !hasOption(call, "--refresh");
-  const document = await ask(
-    zeroInstall,
-    refreshing ? { ...call, options: [...call.options, { name: "--refresh", values: [] }] } : call,
-    target,
-    offline ? settings : undefined,
-    environment.get("ZEROINSTALL_PORTABLE_BASE") !== undefined,
-  );
-  const selections = Selections.parse(document, `the selections of ${target}`);
-  memory?.keep(selections.all.map(({ digests }) => digests).filter(({ length }) => length > 0));
-  return choiceOf(selections, before === undefined);
+  const text = solves
+    ? await ask(zeroInstall, call, target, offline, environment)
+    // Without it an application is solved and downloaded by 0install at once.
+    : readText(before);
+  if (text === undefined) return { missing: [], anew: false, offline };
+  // It takes milliseconds to load.
+  const { Selections } = await import("../zeroinstall/selections.ts");
+  const selections = Selections.parse(text, `the selections of ${target}`);
+  const fetchable = selections.all.filter(({ digests }) => digests.length > 0);
+  memory?.keep(fetchable.map(({ digests }) => digests));
+  return {
+    missing: fetchable.filter(({ digests }) => lacks(digests)),
+    selections,
+    anew: before === undefined,
+    offline,
+  };
 }
 
-/**
- * Has 0install choose, with its own dialogs on the terminal.
- *
- * @param settings where Zero Install's settings are, when the network is not to be used
- */
-async function ask(
+/** Where the answer is kept; undefined when it is to be asked for, whatever was answered before. */
+function memoryOf(
   { program }: ZeroInstall,
   call: ZeroInstallCall,
   target: string,
-  settings: readonly string[] | undefined,
-  portable: boolean,
+  environment: Environment,
+): SelectionMemory | undefined {
+  if (hasOption(call, "--refresh", "--gui") || call.command === "update") return undefined;
+  const local = isUri(target) ? [] : [resolve(target)];
+  return new SelectionMemory(
+    memoryDirectory(environment),
+    [program, ...selectArguments(call, target), ...local],
+    [
+      ...cacheLocations(environment).map((cache) => `${cache}/interfaces`),
+      ...settingsThatChoose(configLocations(environment)),
+      ...local,
+    ],
+  );
+}
+
+function memoryDirectory(environment: Environment): string {
+  return `${cacheLocations(environment)[0]}/0share-selections`;
+}
+
+/** Has 0install choose, with its own dialogs on the terminal. */
+async function ask(
+  { program }: ZeroInstall,
+  given: ZeroInstallCall,
+  target: string,
+  offline: boolean,
+  environment: Environment,
 ): Promise<string> {
-  if (settings === undefined) {
+  const call = given.command === "update" && !hasOption(given, "--refresh")
+    ? { ...given, options: [...given.options, { name: "--refresh", values: [] }] }
+    : given;
+  if (!offline) {
     const answer = await outputOf(program, selectArguments(call, target));
     if (answer.code !== 0) throw new ZeroInstallFailed(answer);
     return answer.stdout;
@@ -116,6 +124,7 @@ async function ask(
   if (first.code === 0) return first.stdout;
   // Off-line 0install takes only what it has. From the feeds that are here it can tell what it would
   // take if it could, and a peer may have that.
+  const portable = environment.get("ZEROINSTALL_PORTABLE_BASE") !== undefined;
   if (!portable && first.signal === null) {
     const temporary = Deno.makeTempDirSync({ prefix: "0share-offline-" });
     try {
@@ -126,7 +135,7 @@ async function ask(
           { options: [...quietly.options, { name: "--console", values: [] }] },
           target,
         ),
-        { stderr: "piped", env: offlineEnvironment(settings, temporary) },
+        { stderr: "piped", env: offlineEnvironment(configLocations(environment), temporary) },
       );
       if (second.code === 0) return second.stdout;
     } finally {

@@ -13,51 +13,13 @@ import { storeLocations } from "../store/locations.ts";
 import { chooseTarget } from "../store/target.ts";
 import { PORT } from "../wire/limits.ts";
 import type { Context } from "./command.ts";
-import { integerOption, type Option, type Parsed, rateOption, secondsOption } from "./options.ts";
+import { integerOption, type Parsed, rateOption, secondsOption } from "./options.ts";
 import { ProgressBar } from "./progress.ts";
 import { Sharing } from "./sharing.ts";
 import { explain, tellFetch, tellSharing } from "./transcript.ts";
-import { DISCOVERY_PORT_OPTION } from "./commands/serve.ts";
 
 /** Implementations that are fetched at once: enough to hide the waiting for answers. */
 const AT_ONCE = 4;
-
-/** The same where misses are usual: each takes the whole wait, one batch after the other. */
-export const MANY_AT_ONCE = 16;
-
-/** Options of every command that fetches. */
-export const FETCHING_OPTIONS: readonly Option[] = [
-  {
-    name: "host",
-    short: "H",
-    value: "HOST[:PORT]",
-    many: true,
-    help: "ask this machine, and do not ask the network",
-  },
-  {
-    name: "timeout",
-    value: "SECONDS",
-    help: "how long to wait for a first answer (default 0.25, or 2 where peers were seen lately)",
-  },
-  {
-    name: "compress",
-    value: "WHEN",
-    help: "let peers compress: auto (over 1 Gbit/s and slower), always or never (default auto)",
-  },
-  {
-    name: "download-limit",
-    value: "RATE",
-    help: "take no more than this in all, in bytes per second: 500k, 2M, 1.5MB/s",
-  },
-  {
-    name: "upload-limit",
-    value: "RATE",
-    help: "give no more than this to others while fetching",
-  },
-  { name: "no-share", help: "give nothing to others while fetching" },
-  { name: "explain", help: "say in the end what came from where, and how fast" },
-  DISCOVERY_PORT_OPTION,
-];
 
 /** How implementations are to be fetched, all of one call alike. */
 export interface FetchSettings {
@@ -81,7 +43,7 @@ export interface FetchSettings {
 }
 
 /**
- * Reads `FETCHING_OPTIONS`.
+ * Reads the options of `FETCHING_OPTIONS`.
  *
  * @param options.store the one store to use in place of Zero Install's own
  * @throws UsageError

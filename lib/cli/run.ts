@@ -2,26 +2,20 @@ import settings from "../../deno.json" with { type: "json" };
 import { UsageError } from "../errors.ts";
 import { systemEnvironment } from "../store/environment.ts";
 import type { Command } from "./command.ts";
-import { demo } from "./commands/demo.ts";
-import { download } from "./commands/download.ts";
-import { fetch } from "./commands/fetch.ts";
-import { list } from "./commands/list.ts";
-import { run as runProgram } from "./commands/run.ts";
-import { serve } from "./commands/serve.ts";
-import { verify } from "./commands/verify.ts";
-import { wrap } from "./commands/wrap.ts";
-import { zeroInstall } from "./commands/zero_install.ts";
 import { EXIT } from "./exit.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { parseOptions } from "./options.ts";
 import { Output } from "./output.ts";
 import { tellError } from "./tell_error.ts";
 
-/** Every verb, in the order of the help. */
-export const COMMANDS: readonly Command[] = [
-  ...[serve, fetch, runProgram, download, zeroInstall, wrap],
-  ...[list, verify, demo],
-];
+/**
+ * These stand between a person and their program, so that they are loaded alone: all of them
+ * together take tens of milliseconds.
+ */
+const QUICK: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import("./commands/run.ts")).run,
+  "0install": async () => (await import("./commands/zero_install.ts")).zeroInstall,
+};
 
 /** Runs the program with these arguments; returns its exit status and never throws. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -30,6 +24,7 @@ export async function run(args: readonly string[]): Promise<number> {
   try {
     const first = args[0];
     if (first === "--help" || first === "-h" || first === "help") {
+      const { COMMANDS } = await import("./commands.ts");
       output.result(programHelp(COMMANDS, settings.version).trimEnd());
       return EXIT.done;
     }
@@ -37,7 +32,7 @@ export async function run(args: readonly string[]): Promise<number> {
       output.result(`0share ${settings.version}`);
       return EXIT.done;
     }
-    const { command, rest } = chooseCommand(args);
+    const { command, rest } = await chooseCommand(args);
     const parsed = parseOptions(command.arrange?.(rest) ?? rest, command.options);
     if (parsed.has("help")) {
       output.result(commandHelp(command).trimEnd());
@@ -55,17 +50,20 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 /** The verb, or what 2008's spellings mean: `-f DIGEST` fetches, no verb at all serves. */
-function chooseCommand(args: readonly string[]): { command: Command; rest: readonly string[] } {
+async function chooseCommand(
+  args: readonly string[],
+): Promise<{ command: Command; rest: readonly string[] }> {
   const [first, ...rest] = args;
-  if (first === undefined || first.startsWith("-")) {
-    const fetches = args.some((arg) => /^(-f|--fetch(=|$))/.test(arg));
-    return { command: fetches ? fetch : serve, rest: args };
-  }
-  const command = COMMANDS.find(({ name }) => name === first);
+  const spelt = first !== undefined && !first.startsWith("-");
+  const fetches = args.some((arg) => /^(-f|--fetch(=|$))/.test(arg));
+  const name = spelt ? first : fetches ? "fetch" : "serve";
+  const command = Object.hasOwn(QUICK, name)
+    ? await QUICK[name]!()
+    : (await import("./commands.ts")).COMMANDS.find((command) => command.name === name);
   if (command === undefined) {
-    throw new UsageError(`There is no command ${JSON.stringify(first)}`, {
+    throw new UsageError(`There is no command ${JSON.stringify(name)}`, {
       hint: "0share --help lists the commands",
     });
   }
-  return { command, rest };
+  return { command, rest: spelt ? rest : args };
 }

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { Interrupted, InvalidDocument, NobodyHasIt } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { findImplementation } from "../store/lookup.ts";
+import { storeLocations } from "../store/locations.ts";
 import { endAs, type Ended, runOnTerminal } from "../zeroinstall/child_process.ts";
 import {
   argumentsOf,
@@ -12,30 +13,38 @@ import {
 import type { Selection } from "../zeroinstall/selections.ts";
 import { type Choice, choose } from "./choosing.ts";
 import type { Context } from "./command.ts";
-import { fetchAll, type FetchSettings, MANY_AT_ONCE, type Outcome } from "./fetching.ts";
+import type { FetchSettings, Outcome } from "./fetching.ts";
+import { FETCHING_OPTIONS } from "./fetching_options.ts";
 import { onInterrupt } from "./interrupt.ts";
+import type { Parsed } from "./options.ts";
 import { getFromOrigin } from "./origin.ts";
 import { become, type ZeroInstall, ZeroInstallFailed } from "./real_zero_install.ts";
+
+/** Implementations that are fetched at once: each that nobody has takes the whole wait. */
+const MANY_AT_ONCE = 16;
 
 /**
  * Runs a call of 0install after its implementations have been fetched from peers, as far as they
  * have them. What nobody has 0install gets from its origin.
  *
+ * @param parsed the options of `FETCHING_OPTIONS`
  * @returns the exit status; or never, where this process can become 0install
  */
 export async function callWithPeers(
   zeroInstall: ZeroInstall,
   call: ZeroInstallCall,
-  settings: FetchSettings,
+  parsed: Parsed,
   context: Context,
 ): Promise<number> {
+  // What is wrong with an option is said at once, not only when something is missing.
+  if (FETCHING_OPTIONS.some(({ name }) => parsed.has(name))) await settingsOf(parsed, context);
   try {
     const { targets, last } = targetsOf(call);
     const choices: Choice[] = [];
     for (const target of targets) {
-      choices.push(await choose(zeroInstall, call, target, lacks(call, settings), context));
+      choices.push(await choose(zeroInstall, call, target, lacks(call, context), context));
     }
-    await obtain(choices, zeroInstall, call, settings, context);
+    await obtain(choices, zeroInstall, call, parsed, context);
     const kept = choices.every(({ anew }) => anew)
       // It has been done, dialogs and all; 0install would do it again.
       ? withoutOptions(call, "--refresh", "--gui")
@@ -67,10 +76,10 @@ function targetsOf({ command, args }: ZeroInstallCall): { targets: string[]; las
 /** Which stores lack an implementation: those of Zero Install and those that the call names. */
 function lacks(
   call: ZeroInstallCall,
-  settings: FetchSettings,
+  { environment }: Context,
 ): (digests: readonly Digest[]) => boolean {
   const stores = [
-    ...settings.targets,
+    ...storeLocations(environment),
     ...valuesOf(call, "--with-store").map((store) => resolve(store)),
   ];
   return (digests) => findImplementation(stores, digests) === undefined;
@@ -81,7 +90,7 @@ async function obtain(
   choices: readonly Choice[],
   zeroInstall: ZeroInstall,
   call: ZeroInstallCall,
-  settings: FetchSettings,
+  parsed: Parsed,
   context: Context,
 ): Promise<void> {
   // A library of several of them is fetched once.
@@ -91,7 +100,11 @@ async function obtain(
   }
   if (wanted.size === 0) return;
   const { output } = context;
-  const outcomes = await fetchUntilInterrupted([...wanted.values()], settings, context);
+  const outcomes = await fetchUntilInterrupted(
+    [...wanted.values()],
+    await settingsOf(parsed, context),
+    context,
+  );
   const nobody = new Set<string>();
   for (const outcome of outcomes) {
     if (!("error" in outcome)) continue;
@@ -108,6 +121,11 @@ async function obtain(
     const chosen = new Set<Selection>(missing);
     await getFromOrigin(zeroInstall, call, choice.selections.only(chosen), context);
   }
+}
+
+async function settingsOf(parsed: Parsed, context: Context): Promise<FetchSettings> {
+  const { fetchSettings } = await import("./fetching.ts");
+  return fetchSettings(parsed, context);
 }
 
 /**
@@ -128,6 +146,7 @@ async function fetchUntilInterrupted(
   });
   try {
     const { signal } = controller;
+    const { fetchAll } = await import("./fetching.ts");
     return await fetchAll(wanted, settings, context, { signal, atOnce: MANY_AT_ONCE });
   } catch (error) {
     throw error instanceof Interrupted ? new ZeroInstallFailed(ended) : error;

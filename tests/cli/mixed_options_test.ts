@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ownOptionsFirst } from "../../lib/cli/mixed_options.ts";
-import { FETCHING_OPTIONS } from "../../lib/cli/fetching.ts";
+import { FETCHING_OPTIONS } from "../../lib/cli/fetching_options.ts";
 import { valuesBehind } from "../../lib/zeroinstall/command_line.ts";
 
 const RUN = { valuesBehind, endAtArgument: true, shared: ["-v", "--verbose"] };

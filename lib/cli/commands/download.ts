@@ -1,7 +1,7 @@
 import { UsageError } from "../../errors.ts";
 import { understand, valuesBehind } from "../../zeroinstall/command_line.ts";
 import type { Command } from "../command.ts";
-import { FETCHING_OPTIONS, fetchSettings } from "../fetching.ts";
+import { FETCHING_OPTIONS } from "../fetching_options.ts";
 import { ownOptionsFirst } from "../mixed_options.ts";
 import { become, findZeroInstall } from "../real_zero_install.ts";
 import { callWithPeers } from "../with_peers.ts";
@@ -32,6 +32,6 @@ export const download: Command = {
         hint: "for example: 0share download http://rox.sourceforge.net/2005/interfaces/Edit",
       });
     }
-    return await callWithPeers(program, call, fetchSettings(parsed, context), context);
+    return await callWithPeers(program, call, parsed, context);
   },
 };

@@ -5,7 +5,8 @@ import { findProgram, isWrapper, programsOnPath } from "../../zeroinstall/progra
 import { WRAPPED, type WrapperTarget, wrapperText } from "../../zeroinstall/wrapper.ts";
 import type { Command, Context } from "../command.ts";
 import { EXIT } from "../exit.ts";
-import { FETCHING_OPTIONS, fetchSettings } from "../fetching.ts";
+import { fetchSettings } from "../fetching.ts";
+import { FETCHING_OPTIONS } from "../fetching_options.ts";
 import { findZeroInstall } from "../real_zero_install.ts";
 
 /** Where people keep programs of their own, and administrators those for everybody. */

@@ -2,7 +2,7 @@ import { ShareError, UsageError } from "../../errors.ts";
 import { understand } from "../../zeroinstall/command_line.ts";
 import { isWrapper } from "../../zeroinstall/program.ts";
 import type { Command } from "../command.ts";
-import { FETCHING_OPTIONS, fetchSettings } from "../fetching.ts";
+import { FETCHING_OPTIONS } from "../fetching_options.ts";
 import { ownOptionsFirst } from "../mixed_options.ts";
 import { integerOption } from "../options.ts";
 import { become, findZeroInstall, type ZeroInstall } from "../real_zero_install.ts";
@@ -49,7 +49,7 @@ export const zeroInstall: Command = {
     if (call === undefined || call.args.length === 0) return await become(program, args);
     // 0install itself says that it takes one URI.
     if (call.command === "download" && call.args.length > 1) return await become(program, args);
-    return await callWithPeers(program, call, fetchSettings(parsed, context), context);
+    return await callWithPeers(program, call, parsed, context);
   },
 };
 
