@@ -80,7 +80,6 @@ for (const program of programs()) {
     assert.deepEqual([relaunched.code, relaunched.stdout], [0, OUTPUT], relaunched.stderr);
     assert.deepEqual(archivesAmong(origin.log), []);
 
-    // A new version, which nobody has yet but the origin, and then a peer.
     const updated = await wrapped.sh("0install update launcher");
     assert.equal(updated.code, 0, updated.stderr);
     assert.deepEqual(archivesAmong(origin.log), []);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 
 import { needs } from "../skips.ts";
 import { archivesAmong, OUTPUT } from "./lib/application.ts";
-import { machine } from "./lib/machine.ts";
+import { machine, namesIn } from "./lib/machine.ts";
 import { fromSource, type Program, programs } from "./lib/program.ts";
 import { Publication } from "./lib/publication.ts";
 
@@ -113,6 +113,33 @@ for (const { program, becomes } of WAYS) {
     await running.output(/ready/, "stdout");
     const { code, stdout } = await running.stop("SIGTERM");
     assert.deepEqual([code, stdout], [7, "ready\ntrapped\n"]);
+  });
+
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    test(`${signal} during the search ends it, and nothing is downloaded`, async (publication) => {
+      const { origin, application, one } = publication;
+      // Nobody has this digest, so that the search goes on.
+      const other = `${one.home}/selections.xml`;
+      Deno.writeTextFileSync(
+        other,
+        `<selections xmlns="http://zero-install.sourceforge.net/2004/injector/interface"
+          interface="${application.uri}"><selection id="sha1new=${"0".repeat(40)}"
+          interface="${application.uri}" version="1"/></selections>`,
+      );
+      await using running = publication.start("run", "--timeout", "60", other);
+      await running.output(/Broadcasting/);
+      const result = await running.stop(signal);
+      assert.equal(result.signal, signal, running.report());
+      assert.deepEqual(origin.log, []);
+      assert.deepEqual(namesIn(one.store), []);
+    });
+  }
+
+  test("with --json standard output is still the program's", async (publication) => {
+    const { stdout, stderr } = await publication.run("run", "--json", publication.application.uri);
+    assert.equal(stdout, OUTPUT);
+    const kinds = stderr.trimEnd().split("\n").map((line) => JSON.parse(line).event);
+    assert.equal(kinds.filter((kind) => kind === "fetched").length, ALL.length, stderr);
   });
 
   test("whoever waits sees the signal that ended the program", async (publication) => {
