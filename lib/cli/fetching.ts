@@ -13,48 +13,13 @@ import { storeLocations } from "../store/locations.ts";
 import { chooseTarget } from "../store/target.ts";
 import { PORT } from "../wire/limits.ts";
 import type { Context } from "./command.ts";
-import { integerOption, type Option, type Parsed, rateOption, secondsOption } from "./options.ts";
+import { integerOption, type Parsed, rateOption, secondsOption } from "./options.ts";
 import { ProgressBar } from "./progress.ts";
 import { Sharing } from "./sharing.ts";
 import { explain, tellFetch, tellSharing } from "./transcript.ts";
-import { DISCOVERY_PORT_OPTION } from "./commands/serve.ts";
 
 /** Implementations that are fetched at once: enough to hide the waiting for answers. */
 const AT_ONCE = 4;
-
-/** Options of every command that fetches. */
-export const FETCHING_OPTIONS: readonly Option[] = [
-  {
-    name: "host",
-    short: "H",
-    value: "HOST[:PORT]",
-    many: true,
-    help: "ask this machine, and do not ask the network",
-  },
-  {
-    name: "timeout",
-    value: "SECONDS",
-    help: "how long to wait for a first answer (default 0.25, or 2 where peers were seen lately)",
-  },
-  {
-    name: "compress",
-    value: "WHEN",
-    help: "let peers compress: auto (over 1 Gbit/s and slower), always or never (default auto)",
-  },
-  {
-    name: "download-limit",
-    value: "RATE",
-    help: "take no more than this in all, in bytes per second: 500k, 2M, 1.5MB/s",
-  },
-  {
-    name: "upload-limit",
-    value: "RATE",
-    help: "give no more than this to others while fetching",
-  },
-  { name: "no-share", help: "give nothing to others while fetching" },
-  { name: "explain", help: "say in the end what came from where, and how fast" },
-  DISCOVERY_PORT_OPTION,
-];
 
 /** How implementations are to be fetched, all of one call alike. */
 export interface FetchSettings {
@@ -78,7 +43,7 @@ export interface FetchSettings {
 }
 
 /**
- * Reads `FETCHING_OPTIONS`.
+ * Reads the options of `FETCHING_OPTIONS`.
  *
  * @param options.store the one store to use in place of Zero Install's own
  * @throws UsageError
@@ -122,6 +87,7 @@ export type Outcome =
  *
  * @param wanted for each implementation the names of its tree, preferred first
  * @param options.onOutcome told of each as soon as it is known
+ * @param options.atOnce how many at once
  * @returns what became of each, in the order of `wanted`
  * @throws Interrupted
  */
@@ -129,7 +95,7 @@ export async function fetchAll(
   wanted: readonly (readonly Digest[])[],
   settings: FetchSettings,
   { output, environment }: Context,
-  options: { signal: AbortSignal; onOutcome?: (outcome: Outcome) => void },
+  options: { signal: AbortSignal; onOutcome?: (outcome: Outcome) => void; atOnce?: number },
 ): Promise<Outcome[]> {
   using bar = new ProgressBar(output);
   const { signal, onOutcome } = options;
@@ -194,7 +160,7 @@ export async function fetchAll(
       onOutcome?.(outcome);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await Promise.all(Array.from({ length: options.atOnce ?? AT_ONCE }, work));
   // Told once, however many were under way.
   if (interrupted !== undefined) throw interrupted;
   return outcomes;

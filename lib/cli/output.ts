@@ -5,6 +5,8 @@ export interface OutputOptions {
   level: Level;
   /** One JSON object per line on stdout in place of text. */
   json: boolean;
+  /** Standard output is another program's: the JSON lines go to stderr. */
+  leavesStdout?: boolean;
 }
 
 /**
@@ -37,9 +39,11 @@ export class Output {
     write(Deno.stdout, line + "\n");
   }
 
-  /** An event for a program, on stdout; nothing unless `--json`. */
+  /** An event for a program, on stdout unless that is another's; nothing unless `--json`. */
   event(name: string, fields: Record<string, unknown>): void {
-    if (this.#options.json) write(Deno.stdout, JSON.stringify({ event: name, ...fields }) + "\n");
+    if (!this.#options.json) return;
+    const stream = this.#options.leavesStdout ? Deno.stderr : Deno.stdout;
+    write(stream, JSON.stringify({ event: name, ...fields }) + "\n");
   }
 
   /** A line that was asked for, beside the results: on stderr, however much of a log is wanted. */

@@ -3,7 +3,8 @@ import { Interrupted, UsageError } from "../../errors.ts";
 import { parseDigestList } from "../../manifest/digest.ts";
 import type { Command } from "../command.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
-import { fetchAll, FETCHING_OPTIONS, fetchSettings } from "../fetching.ts";
+import { fetchAll, fetchSettings } from "../fetching.ts";
+import { FETCHING_OPTIONS } from "../fetching_options.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { tellError } from "../tell_error.ts";
 

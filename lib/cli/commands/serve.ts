@@ -8,6 +8,7 @@ import { storeLocations } from "../../store/locations.ts";
 import { PORT } from "../../wire/limits.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit.ts";
+import { DISCOVERY_PORT_OPTION } from "../fetching_options.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { integerOption, rateOption } from "../options.ts";
 import type { Output } from "../output.ts";
@@ -15,12 +16,6 @@ import { tellServe } from "../transcript.ts";
 
 /** How often to look for interfaces that have come or gone, in milliseconds. */
 const INTERFACE_CHECK_MS = 10_000;
-
-export const DISCOVERY_PORT_OPTION = {
-  name: "discovery-port",
-  value: "PORT",
-  help: `UDP port of the queries (default ${PORT}; the same on all machines)`,
-} as const;
 
 export const serve: Command = {
   name: "serve",
