@@ -92,6 +92,14 @@ export class InvalidArchive extends ShareError {
   }
 }
 
+/** A document of Zero Install, a feed or selections, that cannot be read. */
+export class InvalidDocument extends ShareError {
+  /** @param what the kind of document and, where it is known, its place */
+  constructor(what: string, reason: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(`Cannot read ${what}: ${reason}`, options);
+  }
+}
+
 /** Nobody on the network has any of these digests. */
 export class NobodyHasIt extends ShareError {
   constructor(readonly digests: readonly string[], asked: string, hint: string) {

@@ -9,6 +9,7 @@ import { serve } from "./commands/serve.ts";
 import { verify } from "./commands/verify.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { commandHelp, programHelp } from "./help.ts";
+import { formatName, Names } from "./names.ts";
 import { parseOptions } from "./options.ts";
 import { Output } from "./output.ts";
 import { tellError } from "./tell_error.ts";
@@ -36,11 +37,17 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
       output.result(commandHelp(command).trimEnd());
       return EXIT.done;
     }
+    const environment = systemEnvironment();
+    const names = new Names(environment);
     output = new Output({
       level: parsed.has("quiet") ? "quiet" : parsed.has("verbose") ? "verbose" : "info",
       json: parsed.has("json"),
+      nameOf(digest) {
+        const name = names.of(digest);
+        return name === undefined ? undefined : formatName(name);
+      },
     });
-    return await command.run(parsed, { output, environment: systemEnvironment() });
+    return await command.run(parsed, { output, environment, names });
   } catch (error) {
     return tellError(output, error);
   }
