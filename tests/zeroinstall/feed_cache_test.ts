@@ -10,7 +10,7 @@ import { MAX_XML_BYTES } from "../../lib/zeroinstall/xml.ts";
 import { TemporaryDirectory } from "../e2e/lib/sandbox_env.ts";
 import { needs } from "../skips.ts";
 
-const PASSWD = `root:x:0:0:root:/root:/bin/bash
+const PASSWD = `root:x:0:0:root:/home/admin:/bin/bash
 daemon:x:1:1::/usr/sbin:/usr/sbin/nologin
 me:x:1000:1000:Me,,,:/home/me:/bin/bash
 her:x:1001:1001::/home/her/:/bin/bash
@@ -31,7 +31,7 @@ Deno.test("feeds are in this user's cache, then the machine's, then other people
   assert.deepEqual(feedDirectories(caches, PASSWD), [
     { path: "/home/me/.cache/0install.net/interfaces", owner: undefined },
     { path: "/var/cache/0install.net/interfaces", owner: undefined },
-    { path: "/root/.cache/0install.net/interfaces", owner: 0 },
+    { path: "/home/admin/.cache/0install.net/interfaces", owner: 0 },
     { path: "/usr/sbin/.cache/0install.net/interfaces", owner: 1 },
     { path: "/home/her/.cache/0install.net/interfaces", owner: 1001 },
     { path: "/.cache/0install.net/interfaces", owner: 7 },
