@@ -85,6 +85,20 @@ export class PeerLied extends ShareError {
   }
 }
 
+/** A peer asks to come back later: no fault, and nothing wrong. */
+export class PeerBusy extends ShareError {
+  constructor(readonly peer: string, readonly retryAfterSeconds: number) {
+    super(`Peer ${peer} has no place now: it asks to come back in ${retryAfterSeconds} seconds`);
+  }
+}
+
+/** Bytes that are not in the coding that they claim to be in, or expand to another size. */
+export class InvalidCoding extends ShareError {
+  constructor(reason: string, options: { cause?: unknown } = {}) {
+    super(`Cannot decode: ${reason}`, options);
+  }
+}
+
 /** Bytes that are not a tar archive, or one that says what no archive of an implementation may say. */
 export class InvalidArchive extends ShareError {
   constructor(reason: string, options: { cause?: unknown } = {}) {
@@ -137,5 +151,14 @@ export class NetworkFailed extends ShareError {}
 export class Interrupted extends ShareError {
   constructor() {
     super("Interrupted", { hint: "run the same command again: it goes on where it stopped" });
+  }
+}
+
+/** There is no `0install` that could be run. */
+export class ZeroInstallMissing extends ShareError {
+  constructor(readonly program: string, reason: string) {
+    super(`Cannot run ${JSON.stringify(program)}: ${reason}`, {
+      hint: "install Zero Install: the package 0install-core of Debian, 0install of others",
+    });
   }
 }

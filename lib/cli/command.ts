@@ -1,5 +1,4 @@
 import type { Environment } from "../store/locations.ts";
-import type { ExitCode } from "./exit.ts";
 import type { Names } from "./names.ts";
 import type { Option, Parsed } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -21,5 +20,13 @@ export interface Command {
   /** Paragraphs of the help, below the options. */
   readonly notes?: readonly string[];
   readonly options: readonly Option[];
-  run(parsed: Parsed, context: Context): Promise<ExitCode>;
+  /**
+   * For a command that takes another program's options, too: puts the command's own options before
+   * a `--` and everything else behind it.
+   */
+  arrange?(args: readonly string[]): string[];
+  /** Standard output belongs to the program that the command runs. */
+  readonly leavesStdout?: boolean;
+  /** @returns the exit status: one of `EXIT`, or that of the program that the command ran */
+  run(parsed: Parsed, context: Context): Promise<number>;
 }

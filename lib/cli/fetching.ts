@@ -1,18 +1,22 @@
-import { Interrupted } from "../errors.ts";
-import { discover, type Offer } from "../fetch/discovery.ts";
+import { Interrupted, UsageError } from "../errors.ts";
+import { type CompressionMode, isCompressionMode } from "../fetch/compression.ts";
+import { Discovery } from "../fetch/discovery.ts";
+import { DownloadLimit } from "../fetch/download_limit.ts";
 import type { FetchEvent } from "../fetch/events.ts";
 import { type Fetched, fetchImplementation } from "../fetch/fetch.ts";
-import { type NamedPeer, namedPeers, parseNamedPeer } from "../fetch/named_peer.ts";
+import { type NamedPeer, NamedSearch, parseNamedPeer } from "../fetch/named_peer.ts";
 import { PeerMemory } from "../fetch/peer_memory.ts";
+import type { Search } from "../fetch/search.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { networkInterfaces } from "../net/interfaces.ts";
 import { storeLocations } from "../store/locations.ts";
 import { chooseTarget } from "../store/target.ts";
 import { PORT } from "../wire/limits.ts";
 import type { Context } from "./command.ts";
-import { integerOption, type Option, type Parsed, secondsOption } from "./options.ts";
+import { integerOption, type Option, type Parsed, rateOption, secondsOption } from "./options.ts";
 import { ProgressBar } from "./progress.ts";
-import { tellFetch } from "./transcript.ts";
+import { Sharing } from "./sharing.ts";
+import { explain, tellFetch, tellSharing } from "./transcript.ts";
 import { DISCOVERY_PORT_OPTION } from "./commands/serve.ts";
 
 /** Implementations that are fetched at once: enough to hide the waiting for answers. */
@@ -32,6 +36,23 @@ export const FETCHING_OPTIONS: readonly Option[] = [
     value: "SECONDS",
     help: "how long to wait for a first answer (default 0.25, or 2 where peers were seen lately)",
   },
+  {
+    name: "compress",
+    value: "WHEN",
+    help: "let peers compress: auto (over 1 Gbit/s and slower), always or never (default auto)",
+  },
+  {
+    name: "download-limit",
+    value: "RATE",
+    help: "take no more than this in all, in bytes per second: 500k, 2M, 1.5MB/s",
+  },
+  {
+    name: "upload-limit",
+    value: "RATE",
+    help: "give no more than this to others while fetching",
+  },
+  { name: "no-share", help: "give nothing to others while fetching" },
+  { name: "explain", help: "say in the end what came from where, and how fast" },
   DISCOVERY_PORT_OPTION,
 ];
 
@@ -46,6 +67,14 @@ export interface FetchSettings {
   /** In milliseconds; undefined for what experience says. */
   readonly wait: number | undefined;
   readonly memory: PeerMemory;
+  readonly compress: CompressionMode;
+  /** In bytes per second. */
+  readonly downloadLimit: number | undefined;
+  readonly uploadLimit: number | undefined;
+  /** Whether others get what this process is fetching. */
+  readonly share: boolean;
+  /** Whether to say in the end what came from where. */
+  readonly explain: boolean;
 }
 
 /**
@@ -61,6 +90,12 @@ export function fetchSettings(
 ): FetchSettings {
   const stores = storeLocations(environment);
   const seconds = secondsOption(parsed, "timeout");
+  const compress = parsed.get("compress") ?? "auto";
+  if (!isCompressionMode(compress)) {
+    throw new UsageError(
+      `Option "--compress" needs auto, always or never: ${JSON.stringify(compress)}`,
+    );
+  }
   return {
     stores: [...new Set(stores)],
     targets: options.store === undefined ? stores : [options.store],
@@ -68,6 +103,11 @@ export function fetchSettings(
     discoveryPort: integerOption(parsed, "discovery-port", { min: 1, max: 65535 }) ?? PORT,
     wait: seconds === undefined ? undefined : seconds * 1000,
     memory: new PeerMemory(stores[0]),
+    compress,
+    downloadLimit: rateOption(parsed, "download-limit"),
+    uploadLimit: rateOption(parsed, "upload-limit"),
+    share: !parsed.has("no-share"),
+    explain: parsed.has("explain"),
   };
 }
 
@@ -98,18 +138,30 @@ export async function fetchAll(
     if (event.kind === "has") settings.memory.saw();
     if (event.kind === "progress") bar.update(event.digest, event);
     tellFetch(output, event);
+    if (event.kind === "summary" && settings.explain) explain(output, event);
   };
   const wait = settings.wait ?? settings.memory.wait();
-  const offers = (digests: readonly Digest[]): AsyncIterable<Offer> =>
+  const search = (digests: readonly Digest[]): Search =>
     settings.peers.length > 0
-      ? namedPeers(digests, settings.peers, { report })
-      : discover(digests, {
+      ? new NamedSearch(digests, settings.peers, { report })
+      : new Discovery(digests, {
         interfaces: networkInterfaces(),
         port: settings.discoveryPort,
         wait,
         report,
-        signal,
       });
+  // Who names the machine to ask wants nothing of the others.
+  const shares = settings.share && settings.peers.length === 0;
+  await using sharing = new Sharing({
+    stores: settings.targets,
+    digests: wanted.flat(),
+    discoveryPort: settings.discoveryPort,
+    uploadLimit: settings.uploadLimit,
+    onEvent: (event) => tellSharing(output, event),
+    onFailure: (reason) => output.detail(`Nothing is shared meanwhile: ${reason}`),
+  });
+  const { downloadLimit } = settings;
+  const limit = downloadLimit === undefined ? undefined : new DownloadLimit(downloadLimit);
   const outcomes: Outcome[] = [];
   let interrupted: Interrupted | undefined;
   const queue = wanted.entries();
@@ -121,7 +173,12 @@ export async function fetchAll(
           stores: settings.targets,
           sources: settings.stores,
           chooseTarget: (digest) => chooseTarget(environment, settings.targets, { digest }),
-          offers,
+          search,
+          share: (digest, search) => {
+            if (shares) sharing.share(digest, search);
+          },
+          compress: settings.compress,
+          limit,
           nobody: nobody(settings, wait),
           report,
           signal,

@@ -9,6 +9,8 @@ export interface OutputOptions {
   json: boolean;
   /** What implementations are called: people are told it beside each digest, except in results. */
   nameOf?: NameOf;
+  /** Standard output is another program's: the JSON lines go to stderr. */
+  leavesStdout?: boolean;
 }
 
 /**
@@ -46,9 +48,16 @@ export class Output {
     write(Deno.stdout, line + "\n");
   }
 
-  /** An event for a program, on stdout; nothing unless `--json`. */
+  /** An event for a program, on stdout unless that is another's; nothing unless `--json`. */
   event(name: string, fields: Record<string, unknown>): void {
-    if (this.#options.json) write(Deno.stdout, JSON.stringify({ event: name, ...fields }) + "\n");
+    if (!this.#options.json) return;
+    const stream = this.#options.leavesStdout ? Deno.stderr : Deno.stdout;
+    write(stream, JSON.stringify({ event: name, ...fields }) + "\n");
+  }
+
+  /** A line that was asked for, beside the results: on stderr, however much of a log is wanted. */
+  explanation(line: string): void {
+    this.#say(line);
   }
 
   /** A line of the log. */

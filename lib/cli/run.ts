@@ -3,11 +3,15 @@ import { UsageError } from "../errors.ts";
 import { systemEnvironment } from "../store/environment.ts";
 import type { Command } from "./command.ts";
 import { demo } from "./commands/demo.ts";
+import { download } from "./commands/download.ts";
 import { fetch } from "./commands/fetch.ts";
 import { list } from "./commands/list.ts";
+import { run as runProgram } from "./commands/run.ts";
 import { serve } from "./commands/serve.ts";
 import { verify } from "./commands/verify.ts";
-import { EXIT, type ExitCode } from "./exit.ts";
+import { wrap } from "./commands/wrap.ts";
+import { zeroInstall } from "./commands/zero_install.ts";
+import { EXIT } from "./exit.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { formatName, Names } from "./names.ts";
 import { parseOptions } from "./options.ts";
@@ -15,10 +19,13 @@ import { Output } from "./output.ts";
 import { tellError } from "./tell_error.ts";
 
 /** Every verb, in the order of the help. */
-export const COMMANDS: readonly Command[] = [serve, fetch, list, verify, demo];
+export const COMMANDS: readonly Command[] = [
+  ...[serve, fetch, runProgram, download, zeroInstall, wrap],
+  ...[list, verify, demo],
+];
 
-/** Runs the program with these arguments; returns its exit code and never throws. */
-export async function run(args: readonly string[]): Promise<ExitCode> {
+/** Runs the program with these arguments; returns its exit status and never throws. */
+export async function run(args: readonly string[]): Promise<number> {
   // What goes wrong before the options are known is said plainly.
   let output = new Output({ level: "info", json: args.includes("--json") });
   try {
@@ -32,7 +39,7 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
       return EXIT.done;
     }
     const { command, rest } = chooseCommand(args);
-    const parsed = parseOptions(rest, command.options);
+    const parsed = parseOptions(command.arrange?.(rest) ?? rest, command.options);
     if (parsed.has("help")) {
       output.result(commandHelp(command).trimEnd());
       return EXIT.done;
@@ -46,6 +53,7 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
         const name = names.of(digest);
         return name === undefined ? undefined : formatName(name);
       },
+      leavesStdout: command.leavesStdout ?? false,
     });
     return await command.run(parsed, { output, environment, names });
   } catch (error) {

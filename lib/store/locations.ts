@@ -51,6 +51,18 @@ export function cacheLocations(env: Environment): string[] {
   return caches.map((path) => absolute(env, path));
 }
 
+/**
+ * The directories that hold Zero Install's settings, as absolute paths: the user's own first, then
+ * the machine's. They need not exist.
+ */
+export function configLocations(env: Environment): string[] {
+  const portable = env.get(PORTABLE);
+  const configs = portable === undefined
+    ? baseDirectories(env, "CONFIG").map((base) => below(env, base, SUBDIRECTORY))
+    : [below(env, portable, "config")];
+  return configs.map((path) => absolute(env, path));
+}
+
 function configuredStores(env: Environment, files: readonly string[]): string[] {
   const stores: string[] = [];
   for (const file of files) {

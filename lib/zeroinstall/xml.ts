@@ -1,4 +1,4 @@
-import { parseXml, type XmlDocument, XmlElement, XmlError, XmlText } from "@rgrove/parse-xml";
+import { parseXml, XmlElement, XmlError, XmlText } from "@rgrove/parse-xml";
 import { InvalidDocument } from "../errors.ts";
 
 /** The namespace of feeds and selections. */
@@ -28,8 +28,8 @@ export interface Element {
 }
 
 /**
- * The root element of an XML document in UTF-8. Entities that the document itself declares are not
- * known, so that none can grow; nothing outside of the document is ever looked at.
+ * The root element of an XML document in UTF-8. Entities are XML's own alone, so that none can
+ * grow; nothing outside of the document is ever looked at.
  *
  * @param what names the document in errors
  * @throws InvalidDocument if it is not well-formed, is larger than MAX_XML_BYTES, or is nested
@@ -42,22 +42,26 @@ export function parseDocument(bytes: Uint8Array, what: string): Element {
       `it may have ${MAX_XML_BYTES} bytes at most, and has ${bytes.length}`,
     );
   }
-  const { root } = parse(decode(bytes, what), what);
-  if (root === null) throw new InvalidDocument(what, "it has no element");
-  return resolve(root, new Map());
+  return resolve(parseRoot(decode(bytes, what), what), new Map());
 }
 
-function decode(bytes: Uint8Array, what: string): string {
+/**
+ * The root element as the parser has it, for who needs to know where in the text elements are.
+ *
+ * @param text with line feeds alone at the ends of its lines: see `plainLines`
+ * @param options.includeOffsets whether elements say where they begin and end
+ * @throws InvalidDocument also if there is a document type: Zero Install writes none, and the
+ *   parser takes time with the square of its size
+ */
+export function parseRoot(
+  text: string,
+  what: string,
+  options: { includeOffsets?: boolean } = {},
+): XmlElement {
+  if (text.includes("<!DOCTYPE")) throw new InvalidDocument(what, "it has a document type");
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new InvalidDocument(what, "it is not UTF-8", { cause });
-  }
-}
-
-function parse(text: string, what: string): XmlDocument {
-  try {
-    return parseXml(text);
+    const { root } = parseXml(text, options);
+    if (root !== null) return root;
   } catch (cause) {
     if (cause instanceof XmlError) {
       throw new InvalidDocument(what, `it is not XML: ${cause.message.split("\n")[0]}`, { cause });
@@ -67,6 +71,20 @@ function parse(text: string, what: string): XmlDocument {
       throw new InvalidDocument(what, "its elements are nested too deep", { cause });
     }
     throw cause;
+  }
+  throw new InvalidDocument(what, "it has no element");
+}
+
+/** The text with line feeds for its line ends: the parser takes time with the square of the others. */
+export function plainLines(text: string): string {
+  return text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
+}
+
+function decode(bytes: Uint8Array, what: string): string {
+  try {
+    return plainLines(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new InvalidDocument(what, "it is not UTF-8", { cause });
   }
 }
 
