@@ -1,7 +1,9 @@
 /** Tests that need what not every machine has: skipped there, and it is said how to get it. */
 
+import { available as archivesAvailable } from "./e2e/lib/application.ts";
 import { available as networkAvailable } from "./e2e/lib/network.ts";
 import { available as oracleAvailable } from "./e2e/lib/oracle.ts";
+import { available as publishingAvailable } from "./e2e/lib/origin.ts";
 import { available as packagesAvailable } from "./e2e/lib/packages.ts";
 import { compiledProgram } from "./e2e/lib/program.ts";
 
@@ -15,6 +17,10 @@ const NEEDS = {
   oracle: {
     missing: "the real 0install is not here: install Debian's 0install-core",
     met: oracleAvailable,
+  },
+  publishing: {
+    missing: "no publisher's tools: install GnuPG, tar, bzip2, xz, zip and unzip",
+    met: () => publishingAvailable() && archivesAvailable(),
   },
   root: {
     missing: "not running as root: run the tests as root",

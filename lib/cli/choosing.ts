@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Digest } from "../manifest/digest.ts";
 import { cacheLocations, configLocations } from "../store/locations.ts";
-import { type Ended, outputOf } from "../zeroinstall/child_process.ts";
+import { outputOf } from "../zeroinstall/child_process.ts";
 import {
   choosesAnew,
   hasOption,
@@ -18,7 +18,7 @@ import {
   settingsThatChoose,
 } from "../zeroinstall/settings.ts";
 import type { Context } from "./command.ts";
-import type { ZeroInstall } from "./zero_install.ts";
+import { type ZeroInstall, ZeroInstallFailed } from "./real_zero_install.ts";
 
 /** What Zero Install has chosen for a program. */
 export interface Choice {
@@ -30,13 +30,6 @@ export interface Choice {
   readonly anew: boolean;
   /** Whether the network beyond the local one is not to be used. */
   readonly offline: boolean;
-}
-
-/** 0install could not choose, or was not let: it has said why. */
-export class ZeroInstallFailed extends Error {
-  constructor(readonly ended: Ended) {
-    super(`0install ended with ${ended.signal ?? ended.code}`);
-  }
 }
 
 /** The beginning of a document in which its root element stands. */

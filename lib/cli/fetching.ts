@@ -22,6 +22,9 @@ import { DISCOVERY_PORT_OPTION } from "./commands/serve.ts";
 /** Implementations that are fetched at once: enough to hide the waiting for answers. */
 const AT_ONCE = 4;
 
+/** The same where misses are usual: each takes the whole wait, one batch after the other. */
+export const MANY_AT_ONCE = 16;
+
 /** Options of every command that fetches. */
 export const FETCHING_OPTIONS: readonly Option[] = [
   {
@@ -122,6 +125,7 @@ export type Outcome =
  *
  * @param wanted for each implementation the names of its tree, preferred first
  * @param options.onOutcome told of each as soon as it is known
+ * @param options.atOnce how many at once
  * @returns what became of each, in the order of `wanted`
  * @throws Interrupted
  */
@@ -129,7 +133,7 @@ export async function fetchAll(
   wanted: readonly (readonly Digest[])[],
   settings: FetchSettings,
   { output, environment, names }: Context,
-  options: { signal: AbortSignal; onOutcome?: (outcome: Outcome) => void },
+  options: { signal: AbortSignal; onOutcome?: (outcome: Outcome) => void; atOnce?: number },
 ): Promise<Outcome[]> {
   using bar = new ProgressBar(output);
   names.expect(wanted.flat());
@@ -195,7 +199,7 @@ export async function fetchAll(
       onOutcome?.(outcome);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await Promise.all(Array.from({ length: options.atOnce ?? AT_ONCE }, work));
   // Told once, however many were under way.
   if (interrupted !== undefined) throw interrupted;
   return outcomes;

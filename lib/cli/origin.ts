@@ -1,8 +1,7 @@
 import { runOnTerminal } from "../zeroinstall/child_process.ts";
 import { downloadArguments, type ZeroInstallCall } from "../zeroinstall/command_line.ts";
-import { ZeroInstallFailed } from "./choosing.ts";
 import type { Context } from "./command.ts";
-import type { ZeroInstall } from "./zero_install.ts";
+import { type ZeroInstall, ZeroInstallFailed } from "./real_zero_install.ts";
 
 /**
  * Has 0install get implementations from where their publisher put them, with its own unpacking,

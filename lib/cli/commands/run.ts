@@ -3,7 +3,8 @@ import { understand, valuesBehind } from "../../zeroinstall/command_line.ts";
 import type { Command } from "../command.ts";
 import { FETCHING_OPTIONS, fetchSettings } from "../fetching.ts";
 import { ownOptionsFirst } from "../mixed_options.ts";
-import { become, callWithPeers, findZeroInstall } from "../zero_install.ts";
+import { become, findZeroInstall } from "../real_zero_install.ts";
+import { callWithPeers } from "../with_peers.ts";
 
 export const run: Command = {
   name: "run",

@@ -6,7 +6,7 @@ import { WRAPPED, type WrapperTarget, wrapperText } from "../../zeroinstall/wrap
 import type { Command, Context } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { FETCHING_OPTIONS, fetchSettings } from "../fetching.ts";
-import { findZeroInstall } from "../zero_install.ts";
+import { findZeroInstall } from "../real_zero_install.ts";
 
 /** Where people keep programs of their own, and administrators those for everybody. */
 const USUAL = ["~/.local/bin", "~/bin", "/usr/local/bin"];
@@ -41,8 +41,12 @@ export const wrap: Command = {
     }
     // Refuses what could not be used later.
     fetchSettings(parsed, context);
-    const options = FETCHING_OPTIONS.flatMap(({ name }) =>
-      parsed.all(name).map((value) => `--${name}=${value}`)
+    const options = FETCHING_OPTIONS.flatMap(({ name, value }) =>
+      value !== undefined
+        ? parsed.all(name).map((value) => `--${name}=${value}`)
+        : parsed.has(name)
+        ? [`--${name}`]
+        : []
     );
     install(args[0], options, context);
     return Promise.resolve(EXIT.done);

@@ -5,7 +5,8 @@ import type { Command } from "../command.ts";
 import { FETCHING_OPTIONS, fetchSettings } from "../fetching.ts";
 import { ownOptionsFirst } from "../mixed_options.ts";
 import { integerOption } from "../options.ts";
-import { become, callWithPeers, findZeroInstall, type ZeroInstall } from "../zero_install.ts";
+import { become, findZeroInstall, type ZeroInstall } from "../real_zero_install.ts";
+import { callWithPeers } from "../with_peers.ts";
 
 export const zeroInstall: Command = {
   name: "0install",

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { Interrupted, InvalidDocument, NobodyHasIt, ZeroInstallMissing } from "../errors.ts";
+import { Interrupted, InvalidDocument, NobodyHasIt } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { findImplementation } from "../store/lookup.ts";
 import { endAs, runOnTerminal } from "../zeroinstall/child_process.ts";
@@ -9,30 +9,13 @@ import {
   withoutOptions,
   type ZeroInstallCall,
 } from "../zeroinstall/command_line.ts";
-import { findProgram } from "../zeroinstall/program.ts";
-import { replaceProcess } from "../zeroinstall/replace_process.ts";
 import type { Selection } from "../zeroinstall/selections.ts";
-import { type Choice, choose, ZeroInstallFailed } from "./choosing.ts";
+import { type Choice, choose } from "./choosing.ts";
 import type { Context } from "./command.ts";
-import { fetchAll, type FetchSettings } from "./fetching.ts";
+import { fetchAll, type FetchSettings, MANY_AT_ONCE } from "./fetching.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { getFromOrigin } from "./origin.ts";
-
-/** The real Zero Install, and how to call it. */
-export interface ZeroInstall {
-  /** A path. */
-  readonly program: string;
-  /** The soft limit of open files that it is to have, when that is known. */
-  readonly openFiles?: number | undefined;
-}
-
-/** The `0install` that this machine's user would call if there was no wrapper. @throws ZeroInstallMissing */
-export function findZeroInstall({ environment }: Pick<Context, "environment">): ZeroInstall {
-  const path = environment.get("PATH") ?? "";
-  const program = findProgram("0install", { path, os: environment.os });
-  if (program === undefined) throw new ZeroInstallMissing("0install", "it is not on the PATH");
-  return { program };
-}
+import { become, type ZeroInstall, ZeroInstallFailed } from "./real_zero_install.ts";
 
 /**
  * Runs a call of 0install after its implementations have been fetched from peers, as far as they
@@ -79,15 +62,6 @@ export async function callWithPeers(
   }
 }
 
-/** Runs 0install without doing anything else: the exit status; or never, as above. */
-export async function become(
-  { program, openFiles }: ZeroInstall,
-  args: readonly string[],
-): Promise<number> {
-  replaceProcess(program, args, { openFiles });
-  return await endAs(await runOnTerminal(program, args));
-}
-
 /** What is to be chosen for, and the arguments of the last call that it ends with. */
 function targetsOf({ command, args }: ZeroInstallCall): { targets: string[]; last: string[] } {
   if (command === "download") return { targets: [...args], last: args.slice(-1) };
@@ -122,7 +96,10 @@ async function obtain(
   }
   if (wanted.size === 0) return;
   const { output } = context;
-  const outcomes = await fetchAll([...wanted.values()], settings, context, { signal });
+  const outcomes = await fetchAll([...wanted.values()], settings, context, {
+    signal,
+    atOnce: MANY_AT_ONCE,
+  });
   const nobody = new Set<string>();
   for (const outcome of outcomes) {
     if (!("error" in outcome)) continue;
