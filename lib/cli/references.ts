@@ -3,9 +3,9 @@ import { type Digest, parseDigestList } from "../manifest/digest.ts";
 import { configLocations } from "../store/locations.ts";
 import type { ZeroInstallCall } from "../zeroinstall/command_line.ts";
 import { appSelections } from "../zeroinstall/settings.ts";
-import { choose, ZeroInstallFailed } from "./choosing.ts";
+import { choose } from "./choosing.ts";
 import type { Context } from "./command.ts";
-import { findZeroInstall } from "./zero_install.ts";
+import { findZeroInstall, ZeroInstallFailed } from "./real_zero_install.ts";
 
 /** What a person gives to say which implementations are meant. */
 export type Reference =

@@ -23,12 +23,19 @@ export function feedDirectory({ store }: Sandbox): string {
 export function cacheFeed(directory: string, { name, uri, versions }: CachedFeed): string {
   mkdirSync(directory, { recursive: true });
   const implementations = Object.entries(versions).map(([version, digest]) =>
-    `<implementation id="${digest}" version="${version}" released="2020-01-01"/>`
+    `<implementation id="${digest}" version="${version}" released="2020-01-01">
+      <archive href="http://127.0.0.1:9/archive.tar.gz" size="100"/></implementation>`
   );
-  const path = join(directory, uri.replaceAll("/", "#").replaceAll(":", "%3a"));
+  const path = join(
+    directory,
+    uri.replace(/[^-_.a-zA-Z0-9]/g, (char) => `%${char.charCodeAt(0).toString(16)}`),
+  );
   Deno.writeTextFileSync(
     path,
-    feed(`<group license="GPL">${implementations.join("\n")}</group>`, { name, uri }),
+    feed(`<group license="GPL" main="bin/run">${implementations.join("\n")}</group>`, {
+      name,
+      uri,
+    }),
   );
   return path;
 }
