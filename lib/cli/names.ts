@@ -34,12 +34,6 @@ export class Names {
     for (const digest of digests) if (!this.#known.has(digest)) this.#pending.add(digest);
   }
 
-  /** Says what an implementation is called, known from elsewhere. */
-  tell(digest: Digest, name: ImplementationName): void {
-    this.#known.set(digest, name);
-    this.#pending.delete(digest);
-  }
-
   /**
    * Says which digests will be spoken of after this process has lost the permission to read feeds:
    * reads them now, and leaves the rest of the work for when a name is asked for.

