@@ -1,4 +1,5 @@
 import type { Environment } from "../store/locations.ts";
+import type { Names } from "./names.ts";
 import type { Option, Parsed } from "./options.ts";
 import type { Output } from "./output.ts";
 
@@ -6,6 +7,8 @@ import type { Output } from "./output.ts";
 export interface Context {
   readonly output: Output;
   readonly environment: Environment;
+  /** What implementations are called. The output has the names of those that are expected there. */
+  readonly names: Names;
 }
 
 /** A verb: what the help says of it, and what it does. */

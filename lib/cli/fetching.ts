@@ -94,10 +94,11 @@ export type Outcome =
 export async function fetchAll(
   wanted: readonly (readonly Digest[])[],
   settings: FetchSettings,
-  { output, environment }: Context,
+  { output, environment, names }: Context,
   options: { signal: AbortSignal; onOutcome?: (outcome: Outcome) => void; atOnce?: number },
 ): Promise<Outcome[]> {
   using bar = new ProgressBar(output);
+  names.expect(wanted.flat());
   const { signal, onOutcome } = options;
   const report = (event: FetchEvent) => {
     if (event.kind === "has") settings.memory.saw();

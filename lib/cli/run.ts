@@ -4,6 +4,7 @@ import { systemEnvironment } from "../store/environment.ts";
 import type { Command } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { commandHelp, programHelp } from "./help.ts";
+import { formatName, Names } from "./names.ts";
 import { parseOptions } from "./options.ts";
 import { Output } from "./output.ts";
 import { tellError } from "./tell_error.ts";
@@ -38,12 +39,18 @@ export async function run(args: readonly string[]): Promise<number> {
       output.result(commandHelp(command).trimEnd());
       return EXIT.done;
     }
+    const environment = systemEnvironment();
+    const names = new Names(environment);
     output = new Output({
       level: parsed.has("quiet") ? "quiet" : parsed.has("verbose") ? "verbose" : "info",
       json: parsed.has("json"),
+      nameOf(digest) {
+        const name = names.of(digest);
+        return name === undefined ? undefined : formatName(name);
+      },
       leavesStdout: command.leavesStdout ?? false,
     });
-    return await command.run(parsed, { output, environment: systemEnvironment() });
+    return await command.run(parsed, { output, environment, names });
   } catch (error) {
     return tellError(output, error);
   }

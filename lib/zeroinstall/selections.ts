@@ -1,6 +1,7 @@
-import { parseXml, type XmlElement } from "@rgrove/parse-xml";
+import type { XmlElement } from "@rgrove/parse-xml";
 import { InvalidDocument } from "../errors.ts";
 import { type Algorithm, ALGORITHMS, type Digest, isDigest } from "../manifest/digest.ts";
+import { parseRoot, plainLines } from "./xml.ts";
 
 /** Selections of a program with a thousand libraries have 1 MB. */
 const MAX_CHARACTERS = 16 << 20;
@@ -37,9 +38,8 @@ export class Selections {
     if (text.length > MAX_CHARACTERS) {
       throw new InvalidDocument(what, `it has more than ${MAX_CHARACTERS} characters`);
     }
-    // The parser takes time with the square of the number of CR LF.
-    const lines = text.replace(/\r\n?/g, "\n");
-    const root = parse(lines, what);
+    const lines = plainLines(text);
+    const root = parseRoot(lines, what, { includeOffsets: true });
     if (root.name !== "selections") {
       throw new InvalidDocument(what, `expected <selections>, found <${root.name}>`);
     }
@@ -65,22 +65,6 @@ export class Selections {
     }
     return text + this.#text.slice(at);
   }
-}
-
-function parse(text: string, what: string): XmlElement {
-  // Zero Install writes none, and the parser takes time with the square of its size.
-  if (text.includes("<!DOCTYPE")) throw new InvalidDocument(what, "it has a document type");
-  try {
-    const { root } = parseXml(text, { includeOffsets: true });
-    if (root !== null) return root;
-  } catch (cause) {
-    // The parser calls itself for every level.
-    const reason = cause instanceof RangeError
-      ? "its elements are nested too deep"
-      : `it is not XML: ${cause instanceof Error ? cause.message.split("\n")[0] : cause}`;
-    throw new InvalidDocument(what, reason, { cause });
-  }
-  throw new InvalidDocument(what, "it has no element");
 }
 
 function childElements(parent: XmlElement, name: string): XmlElement[] {

@@ -103,7 +103,7 @@ for (const program of programs()) {
         ["serve", "extra"],
         ["serve", "-p", "65536"],
         ["serve", "--allow", "not-a-network", "-p", "0", "--discovery-port", String(freePort())],
-        ["list", "extra"],
+        ["list", "one", "two"],
         ["verify", "not-a-digest"],
       ]
     ) {

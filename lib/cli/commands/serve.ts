@@ -5,6 +5,7 @@ import { serveConfined } from "../../sandbox/serve.ts";
 import { isReadable, pathsOfStore } from "../../sandbox/store_paths.ts";
 import type { Serving } from "../../serve/server.ts";
 import { storeLocations } from "../../store/locations.ts";
+import { listImplementations } from "../../store/lookup.ts";
 import { PORT } from "../../wire/limits.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit.ts";
@@ -46,7 +47,7 @@ export const serve: Command = {
     "The process that serves can read the stores and use the network, and nothing else.\n" +
     "It runs until it is interrupted.",
   ],
-  async run(parsed, { output, environment }) {
+  async run(parsed, { output, environment, names }) {
     if (parsed.args.length > 0) {
       throw new UsageError(`Command "serve" takes no arguments: ${JSON.stringify(parsed.args[0])}`);
     }
@@ -61,7 +62,12 @@ export const serve: Command = {
       interfaces: networkInterfaces(),
       uploadLimit: rateOption(parsed, "upload-limit"),
     };
-    const server = await serveConfined(options, (event) => tellServe(output, event));
+    const starting = serveConfined(options, (event) => tellServe(output, event));
+    // While the serving thread is loading: nothing is given up before this thread comes to rest.
+    if (output.tellsPeople) {
+      names.keep([...listImplementations(options.stores)].map(({ digest }) => digest));
+    }
+    const server = await starting;
     await untilInterrupted(server);
     return EXIT.done;
   },
