@@ -1,10 +1,11 @@
 import { NetworkFailed, NobodyHasIt } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { isLoopback, type NetworkInterface } from "../net/interfaces.ts";
-import { AskSockets, type Sent } from "../net/ask.ts";
+import { AskSockets, type Sent, waysOf } from "../net/ask.ts";
 import { QUERY_REPEATS_MS, WAIT_FOR_LATE_MS } from "../wire/limits.ts";
 import { encodeQuery } from "../wire/query.ts";
 import { decodeReply } from "../wire/reply.ts";
+import { Arrivals } from "./arrivals.ts";
 import type { ReportFetch } from "./events.ts";
 import type { PeerAddress } from "./peer.ts";
 
@@ -40,10 +41,10 @@ export async function* discover(
   options: DiscoveryOptions,
 ): AsyncGenerator<Offer> {
   const { port, report, signal } = options;
-  using sockets = new AskSockets(options.interfaces);
+  using sockets = new AskSockets(waysOf(options.interfaces));
   const nonce = randomNonce();
   const queries = encodeQuery({ digests, nonce });
-  const offers = new OfferQueue(signal);
+  const offers = new Arrivals<Offer>(signal);
   const started = performance.now();
   report({ kind: "asking", digests, how: "broadcast" });
 
@@ -58,7 +59,8 @@ export async function* discover(
       for (const { digest, state } of reply.offers) {
         if (state !== "have" || !digests.includes(digest)) continue;
         const peer = { address: from.address, port: reply.port };
-        if (offers.add({ peer, digest })) report({ kind: "has", peer: from.address, digest });
+        const key = `${peer.address} ${peer.port} ${digest}`;
+        if (offers.add(key, { peer, digest })) report({ kind: "has", peer: from.address, digest });
         offers.endAt(started + WAIT_FOR_LATE_MS);
       }
     }
@@ -116,52 +118,4 @@ function cannotAsk(errors: readonly (Error | undefined)[]): NetworkFailed {
     }`,
     { hint: CHECK_INTERFACES },
   );
-}
-
-/** Offers that wait to be taken, each once, and a time when there will be no more. */
-class OfferQueue {
-  readonly #offers: Offer[] = [];
-  readonly #seen = new Set<string>();
-  readonly #signal: AbortSignal;
-  #end = 0;
-  #wake: () => void = () => {};
-
-  constructor(signal: AbortSignal) {
-    this.#signal = signal;
-    signal.addEventListener("abort", () => this.#wake(), { once: true });
-  }
-
-  /** Returns whether the offer is a new one. */
-  add(offer: Offer): boolean {
-    const key = `${offer.peer.address} ${offer.peer.port} ${offer.digest}`;
-    if (this.#seen.has(key)) return false;
-    this.#seen.add(key);
-    this.#offers.push(offer);
-    this.#wake();
-    return true;
-  }
-
-  /** @param time of `performance.now()` */
-  endAt(time: number): void {
-    this.#end = time;
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Offer> {
-    for (;;) {
-      this.#signal.throwIfAborted();
-      const offer = this.#offers.shift();
-      if (offer !== undefined) {
-        yield offer;
-        continue;
-      }
-      const left = this.#end - performance.now();
-      if (left <= 0) return;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      const timer = setTimeout(resolve, left);
-      await promise;
-      clearTimeout(timer);
-    }
-  }
 }

@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
 import { Interrupted, UsageError } from "../../errors.ts";
-import { discover, type Offer } from "../../fetch/discovery.ts";
+import type { Offer } from "../../fetch/discovery.ts";
 import { type NamedPeer, namedPeers, parseNamedPeer } from "../../fetch/named_peer.ts";
 import type { FetchEvent } from "../../fetch/events.ts";
 import { fetchImplementation } from "../../fetch/fetch.ts";
 import { type Digest, parseDigestList } from "../../manifest/digest.ts";
 import { PeerMemory } from "../../fetch/peer_memory.ts";
+import { search } from "../../fetch/search.ts";
 import { networkInterfaces } from "../../net/interfaces.ts";
 import { storeLocations } from "../../store/locations.ts";
 import { chooseTarget } from "../../store/target.ts";
@@ -17,7 +18,7 @@ import { integerOption, type Parsed, secondsOption } from "../options.ts";
 import { ProgressBar } from "../progress.ts";
 import { tellFetch } from "../transcript.ts";
 import { tellError } from "../tell_error.ts";
-import { DISCOVERY_PORT_OPTION } from "./serve.ts";
+import { DISCOVERY_PORT_OPTION, NO_MDNS } from "./serve.ts";
 
 /** Implementations that are fetched at once: enough to hide the waiting for answers. */
 const AT_ONCE = 4;
@@ -41,6 +42,7 @@ export const fetch: Command = {
       help: "how long to wait for a first answer (default 0.25, or 2 where peers were seen lately)",
     },
     DISCOVERY_PORT_OPTION,
+    { name: NO_MDNS, help: "do not look for stores of Zero Install for .NET over multicast DNS" },
     { name: "fetch", short: "f", value: "DIGEST", many: true, hidden: true, help: "as in 2008" },
   ],
   notes: [
@@ -75,6 +77,7 @@ interface Settings {
   readonly targets: readonly string[];
   readonly peers: readonly NamedPeer[];
   readonly discoveryPort: number;
+  readonly mdns: boolean;
   /** In milliseconds; undefined for what experience says. */
   readonly wait: number | undefined;
   readonly memory: PeerMemory;
@@ -90,6 +93,7 @@ function settingsOf(parsed: Parsed, { environment }: Context): Settings {
     targets,
     peers: parsed.all("host").map((text) => parseNamedPeer(text, PORT)),
     discoveryPort: integerOption(parsed, "discovery-port", { min: 1, max: 65535 }) ?? PORT,
+    mdns: !parsed.has(NO_MDNS),
     wait: seconds === undefined ? undefined : seconds * 1000,
     memory: new PeerMemory(stores[0]),
   };
@@ -111,15 +115,14 @@ async function fetchAll(
   };
   const wait = settings.wait ?? settings.memory.wait();
   const offers = (digests: readonly Digest[]): AsyncIterable<Offer> =>
-    settings.peers.length > 0
-      ? namedPeers(digests, settings.peers, { report })
-      : discover(digests, {
-        interfaces: networkInterfaces(),
-        port: settings.discoveryPort,
-        wait,
-        report,
-        signal,
-      });
+    settings.peers.length > 0 ? namedPeers(digests, settings.peers, { report }) : search(digests, {
+      interfaces: networkInterfaces(),
+      port: settings.discoveryPort,
+      mdns: settings.mdns,
+      wait,
+      report,
+      signal,
+    });
   let worst: ExitCode = EXIT.done;
   let interrupted: Interrupted | undefined;
   const queue = wanted.values();

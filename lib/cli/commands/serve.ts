@@ -22,6 +22,8 @@ export const DISCOVERY_PORT_OPTION = {
   help: `UDP port of the queries (default ${PORT}; the same on all machines)`,
 } as const;
 
+export const NO_MDNS = "no-mdns";
+
 export const serve: Command = {
   name: "serve",
   args: "",
@@ -35,6 +37,7 @@ export const serve: Command = {
     },
     { name: "port", short: "p", value: "PORT", help: `TCP port, 0 for any (default ${PORT})` },
     DISCOVERY_PORT_OPTION,
+    { name: NO_MDNS, help: "do not announce it over multicast DNS, for Zero Install for .NET" },
     {
       name: "allow",
       value: "CIDR",
@@ -64,6 +67,7 @@ export const serve: Command = {
       allow: parsed.all("allow"),
       names: ownNames(),
       interfaces: networkInterfaces(),
+      announce: !parsed.has(NO_MDNS),
       uploadLimit: rateOption(parsed, "upload-limit"),
     };
     const server = await serveConfined(options, (event) => tellServe(output, event));
