@@ -265,7 +265,9 @@ export class Announcer {
       const told = state.told.get(key) ?? -Infinity;
       // Who asks for himself gets it for himself, as long as the others still know it.
       const recent = now - told < record.ttl * 1000 / 4;
-      if (from.legacy || (asked.every(({ unicast }) => unicast) && recent)) {
+      // A name is defended before everybody: of several programs on one port, the asker may be any.
+      const toHim = asked.every(({ unicast }) => unicast) && recent && !defends;
+      if (from.legacy || toHim) {
         alone.add(record);
         continue;
       }
