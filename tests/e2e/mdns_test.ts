@@ -6,13 +6,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { addImplementation } from "../serve/implementations.ts";
-import { needs } from "../skips.ts";
 import { Avahi } from "./lib/avahi.ts";
 import type { Host } from "./lib/host.ts";
 import { digestsIn, LINKED } from "./lib/machine.ts";
 import { available as oracleAvailable, zeroInstall } from "./lib/oracle.ts";
 import { Running } from "./lib/program.ts";
 import { forEachProgram, PORT, type Room } from "./lib/room.ts";
+import { removeTree } from "./lib/sandbox_env.ts";
 
 const TYPE = "_0install-store._tcp";
 const STORE_PORT = 40_404;
@@ -104,6 +104,7 @@ forEachProgram(
     await until(async () => (await other.browse(TYPE)).length === 0, "the store is gone");
     assert.doesNotMatch(beside.log + other.log, /conflict|collision/i);
   },
+  "avahi",
 );
 
 forEachProgram(
@@ -136,6 +137,7 @@ forEachProgram(
     const silent = await room.fetch(two!, wanted.digest, "--no-mdns");
     room.assertNobody(two!, silent, /no answer from the local network within/);
   },
+  "avahi",
 );
 
 forEachProgram(
@@ -170,6 +172,7 @@ forEachProgram(
     assert.deepEqual(found.map(({ instance }) => instance).sort(), [first.name, second.name]);
     assert.doesNotMatch(quiet.log, /Announced/);
   },
+  "avahi",
 );
 
 forEachProgram(
@@ -185,10 +188,71 @@ forEachProgram(
     const found = await avahi.browse(TYPE);
     assert.deepEqual(found.map(({ address }) => address), [one!.ipv4]);
   },
+  "avahi",
 );
 
-Deno.test({
-  name: "the tests of announcing have Avahi and namespaces",
-  ...needs("avahi", "namespaces"),
-  fn: () => {},
-});
+/** How many connections the liar got, and what a fetch beside an honest store or without one did. */
+async function lieTo(room: Room, asker: Host, liar: Host, digest: string, ...lie: string[]) {
+  await using lying = helper(liar, "mdns_liar.ts", ...lie);
+  await lying.output(/^ready/m, "stdout");
+  const result = await room.fetch(asker, digest, "--timeout", "2");
+  return { result, connections: lying.stdout.match(/^connection/gm)?.length ?? 0 };
+}
+
+forEachProgram(
+  "who lies about stores makes nobody connect elsewhere, wait long, or store what is not so",
+  { hosts: 4 },
+  async (room, one, two, three, four) => {
+    const absent = `sha256new_${"A".repeat(52)}`;
+    const wanted = await addImplementation(room.machine(one!).store, LINKED);
+    await using bystander = helper(three!, "dotnet_store.ts", room.machine(three!).store, "40406");
+    await bystander.output(/^ready/m, "stdout");
+
+    const elsewhere = await lieTo(room, two!, four!, absent, "elsewhere", three!.ipv4, "40406");
+    room.assertNobody(two!, elsewhere.result, /no answer from the local network/);
+    assert.equal(bystander.stdout, "ready\n");
+
+    const many = await lieTo(room, two!, four!, absent, "many");
+    room.assertNobody(two!, many.result, /no answer from the local network/);
+    assert.ok(many.connections >= 1 && many.connections <= 64, `${many.connections} connections`);
+
+    const stalling = await lieTo(room, two!, four!, absent, "stalling");
+    room.assertNobody(two!, stalling.result, /no answer from the local network/);
+    assert.equal(stalling.connections, 1);
+
+    for (const lie of ["wrong-id", "garbage"]) {
+      const { result, connections } = await lieTo(room, two!, four!, absent, lie);
+      room.assertNobody(two!, result, /no answer from the local network/);
+      assert.equal(connections, 0, lie);
+    }
+
+    const wrong = await lieTo(room, two!, four!, absent, "false");
+    assert.equal(wrong.result.code, 4, wrong.result.stderr);
+    assert.deepEqual(digestsIn(room.machine(two!).store), []);
+
+    const { server } = await announced(room, one!);
+    await using _server = server;
+    for (const lie of ["many", "stalling", "false", "garbage"]) {
+      const { result } = await lieTo(room, two!, four!, wanted.digest, lie);
+      assert.equal(result.code, 0, result.stderr);
+      await removeTree(room.machine(two!).store);
+    }
+  },
+);
+
+forEachProgram(
+  "a server that hears garbage over multicast DNS goes on",
+  { hosts: 2, ipv6: true },
+  async (room, one, two) => {
+    const wanted = await addImplementation(room.machine(one!).store, LINKED);
+    const { server } = await announced(room, one!);
+    await using _server = server;
+    await using noise = helper(two!, "mdns_noise.ts");
+    assert.equal((await noise.ended).code, 0, noise.report());
+    const archive = join(room.directory.path, "archive.tar.gz");
+    await using client = helper(two!, "dotnet_client.ts", wanted.digest, archive);
+    assert.equal((await client.ended).code, 0, client.report());
+    assert.doesNotMatch(server.log, /warning|error/i);
+    await server.stop();
+  },
+);
