@@ -85,6 +85,20 @@ export class PeerLied extends ShareError {
   }
 }
 
+/** A peer asks to come back later: no fault, and nothing wrong. */
+export class PeerBusy extends ShareError {
+  constructor(readonly peer: string, readonly retryAfterSeconds: number) {
+    super(`Peer ${peer} has no place now: it asks to come back in ${retryAfterSeconds} seconds`);
+  }
+}
+
+/** Bytes that are not in the coding that they claim to be in, or expand to another size. */
+export class InvalidCoding extends ShareError {
+  constructor(reason: string, options: { cause?: unknown } = {}) {
+    super(`Cannot decode: ${reason}`, options);
+  }
+}
+
 /** Bytes that are not a tar archive, or one that says what no archive of an implementation may say. */
 export class InvalidArchive extends ShareError {
   constructor(reason: string, options: { cause?: unknown } = {}) {

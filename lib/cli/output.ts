@@ -42,6 +42,11 @@ export class Output {
     if (this.#options.json) write(Deno.stdout, JSON.stringify({ event: name, ...fields }) + "\n");
   }
 
+  /** A line that was asked for, beside the results: on stderr, however much of a log is wanted. */
+  explanation(line: string): void {
+    this.#say(line);
+  }
+
   /** A line of the log. */
   info(line: string): void {
     if (this.#options.level !== "quiet" && !this.#options.json) this.#say(line);

@@ -1,4 +1,4 @@
-import type { FetchEvent } from "../fetch/events.ts";
+import type { Contribution, FetchEvent } from "../fetch/events.ts";
 import type { ServeEvent } from "../serve/events.ts";
 import type { Output } from "./output.ts";
 import { printable } from "./output.ts";
@@ -85,7 +85,11 @@ export function tellFetch(output: Output, event: FetchEvent): void {
       output.warning(printable(event.reason));
       return;
     case "has":
-      output.info(`${event.peer} has ${event.digest}`);
+      output.info(
+        event.state === "have"
+          ? `${event.peer} has ${event.digest}`
+          : `${event.peer} has ${event.digest} (${event.state})`,
+      );
       return;
     case "connecting":
       output.info(`Connecting to ${event.peer} to request ${event.digest}`);
@@ -111,7 +115,11 @@ export function tellFetch(output: Output, event: FetchEvent): void {
       output.detail(`Cannot use "${printable(event.path)}": ${printable(event.reason)}`);
       return;
     case "dropped":
-      output.warning(printable(event.reason));
+      if (event.passing) output.detail(printable(event.reason));
+      else output.warning(printable(event.reason));
+      return;
+    case "summary":
+      output.info(originsOf(event));
       return;
     case "caching":
       output.info(`Caching new implementation (digest ${event.digest})`);
@@ -120,4 +128,71 @@ export function tellFetch(output: Output, event: FetchEvent): void {
       output.info("Success");
       return;
   }
+}
+
+/** Tells what a server does that runs beside a fetch: with --verbose, and to programs. */
+export function tellSharing(output: Output, event: ServeEvent): void {
+  const { kind, ...fields } = event;
+  switch (event.kind) {
+    case "started":
+      output.event("sharing", fields);
+      output.detail(`Sharing what is fetched on port ${event.port}`);
+      return;
+    case "downloader":
+    case "sent":
+    case "damaged":
+    case "trouble":
+      output.event(kind, fields);
+      if (event.kind === "trouble") output.detail(printable(event.reason));
+      if (event.kind === "sent") {
+        output.detail(`Gave ${formatBytes(event.bytes)} of ${event.digest} to ${event.from}`);
+      }
+      return;
+  }
+}
+
+type Summary = FetchEvent & { kind: "summary" };
+
+/** How much came from where, in one line. */
+function originsOf({ peers, resumed, reused }: Summary): string {
+  const origins = [
+    ...peers.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes)
+      .map(({ peer, bytes }) => `${formatBytes(bytes)} from ${peer}`),
+    ...(reused > 0 ? [`${formatBytes(reused)} from other implementations here`] : []),
+    ...(resumed > 0 ? [`${formatBytes(resumed)} from an earlier run`] : []),
+  ];
+  const shown = origins.slice(0, MAX_ORIGINS);
+  const more = origins.length - shown.length;
+  return `Got ${shown.join(", ") || "nothing"}${more > 0 ? `, and from ${more} more` : ""}`;
+}
+
+/** Longer lines are for `--explain`. */
+const MAX_ORIGINS = 4;
+
+/** Says of a fetch that is over what came from where, how fast, and what was wasted and why. */
+export function explain(output: Output, summary: Summary): void {
+  const { digest, peers, resumed, reused, seconds, total } = summary;
+  if (output.json) return;
+  const rate = (bytes: number, seconds: number) =>
+    seconds > 0 ? `${formatBytes(bytes / seconds)}/s` : "at once";
+  const line = (text: string) => output.explanation(`  ${text}`);
+  output.explanation(`${digest}: ${formatBytes(total)} in ${seconds.toFixed(2)} s`);
+  if (resumed > 0) line(`${formatBytes(resumed)} left by an earlier run, hashed again`);
+  if (reused > 0) line(`${formatBytes(reused)} from other implementations on this machine`);
+  for (const contribution of [...peers].sort((a, b) => b.bytes - a.bytes)) {
+    line(contributionOf(contribution, rate));
+    const { dropped, wasted } = contribution;
+    if (wasted > 0) line(`  of that ${formatBytes(wasted)} were here already or did not verify`);
+    if (dropped !== undefined) line(`  given up: ${printable(dropped)}`);
+  }
+}
+
+function contributionOf(
+  { peer, bytes, wire, seconds, questions }: Contribution,
+  rate: (bytes: number, seconds: number) => string,
+): string {
+  const compressed = wire < bytes ? `, ${formatBytes(wire)} on the wire` : "";
+  return `${formatBytes(bytes)} from ${peer}${compressed}, ${rate(bytes, seconds)}, ${
+    count(questions, "question")
+  }`;
 }

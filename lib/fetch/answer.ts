@@ -1,5 +1,11 @@
-import { PeerFailed } from "../errors.ts";
-import { CONNECT_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../wire/limits.ts";
+import { PeerBusy, PeerFailed } from "../errors.ts";
+import {
+  BUSY_RETRY_SECONDS,
+  CONNECT_TIMEOUT_MS,
+  MAX_RETRY_SECONDS,
+  STALL_TIMEOUT_MS,
+  TRICKLE,
+} from "../wire/limits.ts";
 
 /**
  * Aborts a request that makes no progress, or that nobody wants any more. Only the time in which
@@ -13,30 +19,43 @@ export class Watch {
   readonly #stop = () => this.#controller.abort(this.#outer.reason);
   /** Since when the peer is waited for; undefined while he is not. */
   #since: number | undefined = performance.now();
-  #allowed = CONNECT_TIMEOUT_MS;
-  #stalled = false;
+  #allowed: number;
+  /** What came in how much waiting, since that was looked at last. */
+  #bytes = 0;
+  #waited = 0;
+  #waitedInAll = 0;
+  #stalled = "";
 
-  constructor(peer: string, signal: AbortSignal) {
+  /** @param patience how long the peer may take to begin its answer, beyond connecting, in milliseconds */
+  constructor(peer: string, signal: AbortSignal, patience = 0) {
     this.#peer = peer;
     this.#outer = signal;
+    this.#allowed = CONNECT_TIMEOUT_MS + patience;
     if (signal.aborted) this.#stop();
     signal.addEventListener("abort", this.#stop);
     // One timer that looks now and then costs less than one that is set again at every chunk.
-    this.#timer = setInterval(() => {
-      if (this.#since === undefined || performance.now() - this.#since < this.#allowed) return;
-      this.#stalled = true;
-      this.#controller.abort();
-    }, 250);
+    this.#timer = setInterval(() => this.#look(), 250);
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
+  /** How long the peer was waited for, in seconds. */
+  get waitedSeconds(): number {
+    return this.#waitedInAll / 1000;
+  }
+
   /** Something came: the peer is not waited for any more. */
-  came(): void {
+  came(bytes: number): void {
+    if (this.#since !== undefined) {
+      const waited = performance.now() - this.#since;
+      this.#waited += waited;
+      this.#waitedInAll += waited;
+    }
     this.#since = undefined;
     this.#allowed = STALL_TIMEOUT_MS;
+    this.#bytes += bytes;
   }
 
   /** The next thing is waited for: it may take as long as a stall does. */
@@ -52,10 +71,24 @@ export class Watch {
   /** What an exception of the request means. */
   explain(cause: unknown): unknown {
     if (this.#outer.aborted) return this.#outer.reason;
-    const reason = this.#stalled
-      ? `it sent nothing for ${this.#allowed / 1000} seconds`
-      : rootMessage(cause);
-    return new PeerFailed(this.#peer, reason, { cause });
+    return new PeerFailed(this.#peer, this.#stalled || rootMessage(cause), { cause });
+  }
+
+  #look(): void {
+    if (this.#since === undefined) return;
+    const waiting = performance.now() - this.#since;
+    if (waiting >= this.#allowed) {
+      this.#stalled = `it sent nothing for ${this.#allowed / 1000} seconds`;
+    } else if (this.#waited >= TRICKLE.ms) {
+      if (this.#bytes < TRICKLE.bytes) {
+        this.#stalled = `it sent ${this.#bytes} bytes in ${
+          Math.round(this.#waited / 1000)
+        } seconds`;
+      }
+      this.#bytes = 0;
+      this.#waited = 0;
+    }
+    if (this.#stalled !== "") this.#controller.abort();
   }
 }
 
@@ -79,11 +112,24 @@ export class Answer implements Disposable {
     return this.#response.headers;
   }
 
-  /** @throws PeerFailed when the status is another one */
+  /**
+   * @throws PeerBusy when the peer asks to come back later
+   * @throws PeerFailed when the status is another one
+   */
   require(status: number): void {
+    if (this.status === 503) {
+      const seconds = Number(this.headers.get("retry-after") ?? NaN);
+      const patient = seconds > 0 ? Math.min(seconds, MAX_RETRY_SECONDS) : BUSY_RETRY_SECONDS;
+      throw new PeerBusy(this.#peer, patient);
+    }
     if (this.status !== status) {
       throw new PeerFailed(this.#peer, `it answered ${this.status} ${this.#response.statusText}`);
     }
+  }
+
+  /** How long it was waited for, from the question to the last bytes of the body so far, in seconds. */
+  get waitedSeconds(): number {
+    return this.#watch.waitedSeconds;
   }
 
   /** The body as it comes; afterwards the answer is closed. @throws PeerFailed when it stalls or breaks off */
@@ -95,7 +141,7 @@ export class Answer implements Disposable {
         this.#watch.waits();
         const { done, value } = await reader.read();
         if (done) return;
-        this.#watch.came();
+        this.#watch.came(value.length);
         yield value;
       }
     } catch (cause) {

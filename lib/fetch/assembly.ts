@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { StoreFailed } from "../errors.ts";
 import { hashNameOf } from "../manifest/digest.ts";
 import {
@@ -10,13 +11,33 @@ import {
 import { type FileEntry, type Manifest, pathOf } from "../manifest/manifest.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
 import { finishFile } from "../store/commit.ts";
-import { copyVerified, createFile, createSymlink } from "./place.ts";
-import { type Partial, PartialBuffer, PartialFile } from "./partial.ts";
+import { storeError } from "../store/errors.ts";
+import { copyVerified, createFile, createSymlink, exposeParts } from "./place.ts";
+import { PartialBuffer, PartialFile } from "./partial.ts";
 import type { ByteRange } from "../wire/range.ts";
+
+/** What is read back and hashed without a pause, in bytes: under 50 ms. */
+const HASHED_AT_ONCE = 64 * 1024 * 1024;
+
+/** Who bytes are said to come from that come from no peer. */
+export const THIS_MACHINE = "this machine";
+const EARLIER_RUN = "an earlier run";
 
 const MISSING = 0;
 const PARTIAL = 1;
 const DONE = 2;
+
+/** What an assembly tells while bytes come. None of these may write to the assembly. */
+export interface AssemblyObserver {
+  /** Bytes `start` to `end` (exclusive) of the stream are here, from `from`, not necessarily right. */
+  received(start: number, end: number, from: string): void;
+  /** A content is right, and where it belongs. All of it was received before. */
+  verified(extent: Extent): void;
+  /** Bytes that were received are missing again. */
+  lost(start: number, end: number): void;
+  /** A content of several peers is wrong: `forget` or `reject` has to say what becomes of it. */
+  doubted(index: number): void;
+}
 
 /**
  * An implementation being put together in staging from bytes of its content stream.
@@ -25,7 +46,8 @@ const DONE = 2;
  * only when its hash is right; otherwise its bytes are missing again, and `liars` names who sent
  * them. When several peers contributed to a wrong file nobody is blamed yet: whoever then
  * delivers all of it alone is either right, and who had been alone with him is blamed, or is blamed
- * himself.
+ * himself. A large file in that state stays as it is, for whoever has a way to tell which part of it
+ * is wrong.
  */
 export class Assembly {
   readonly stream: ContentStream;
@@ -33,20 +55,27 @@ export class Assembly {
   readonly liars = new Map<string, string>();
   readonly #root: string;
   readonly #hashName: string;
+  readonly #observer: AssemblyObserver | undefined;
   readonly #state: Uint8Array;
-  readonly #partials = new Map<number, Partial>();
+  readonly #partials = new Map<number, PartialBuffer | PartialFile>();
+  /** Large contents of which all is here, and whose hash is not known yet. */
+  readonly #unsettled = new Set<number>();
   /** By extent: who contributed to each attempt that went wrong. */
   readonly #doubts = new Map<number, ReadonlySet<string>[]>();
   /** Targets by path: symlinks are made last, so that nothing is ever written through one. */
-  readonly #symlinks: [path: string, target: string][] = [];
+  readonly #symlinks = new Map<string, string>();
+  /** Small contents of which a part is in the tree already; undefined while nobody looks there. */
+  #exposed: Set<number> | undefined;
   #received = 0;
 
   /**
    * @param manifest an unambiguous manifest that hashes to the wanted digest
    * @param root a directory that has the manifest's directories in it already
+   * @param observer without one, a doubted content is rejected
    */
-  constructor(manifest: Manifest, root: string) {
+  constructor(manifest: Manifest, root: string, observer?: AssemblyObserver) {
     this.stream = contentStream(manifest);
+    this.#observer = observer;
     this.#root = root;
     this.#hashName = hashNameOf(manifest.algorithm);
     this.#state = new Uint8Array(this.stream.extents.length);
@@ -99,41 +128,139 @@ export class Assembly {
       at += part.length;
       if (this.#state[index] === DONE) continue;
       if (part.length === extent.size && this.#state[index] === MISSING) {
-        this.#received += part.length;
-        this.#settle(index, extent, hash(this.#hashName, part, "hex"), new Set([from]), part);
+        const found = hash(this.#hashName, part, "hex");
+        if (found !== extent.hash) this.#accuse(from, extent, found);
+        else {
+          this.#count(extent.offset, extent.offset + extent.size, from);
+          this.#place(index, extent, new Set([from]), part);
+        }
       } else {
         this.#writePart(index, extent, within, part, from);
       }
     }
   }
 
-  /**
-   * Takes over what an earlier run left at an extent's place.
-   *
-   * @param complete the file is there as a whole and its hash was found right
-   * @param size otherwise, how many bytes of its beginning are there
-   */
-  keep(index: number, complete: boolean, size: number): void {
+  /** Takes over a content that is in its place as a whole, and whose hash was found right. */
+  keep(index: number): void {
     const extent = this.stream.extents[index]!;
-    const entry = extent.entries[0] as FileEntry;
-    if (complete) {
-      this.#state[index] = DONE;
-      this.#received += extent.size;
-      this.#finishFrom(extent, entry);
-      return;
-    }
-    const partial = new PartialFile(this.#path(entry), this.#hashName, { resume: true });
-    partial.resume(size, "an earlier run");
+    this.#state[index] = DONE;
+    this.#count(extent.offset, extent.offset + extent.size, THIS_MACHINE);
+    this.#finishFrom(extent, extent.entries[0] as FileEntry);
+    this.#observer?.verified(extent);
+  }
+
+  /**
+   * Takes over parts of a large content that an earlier run left at its place, unchecked.
+   *
+   * @param ranges what is there, in bytes from the content's beginning
+   */
+  keepParts(index: number, ranges: readonly ByteRange[]): void {
+    const extent = this.stream.extents[index]!;
+    const path = this.#path(extent.entries[0] as FileEntry);
+    const partial = new PartialFile(path, extent.size, this.#hashName, { resume: true });
     this.#partials.set(index, partial);
     this.#state[index] = PARTIAL;
-    this.#received += size;
+    for (const { start, end } of ranges) {
+      partial.resume({ start, end }, EARLIER_RUN);
+      this.#count(extent.offset + start, extent.offset + end, EARLIER_RUN);
+    }
+    if (partial.received.size === extent.size) this.#unsettled.add(index);
+  }
+
+  /**
+   * Finds out whether the large contents that are here as a whole are right, in turns that leave
+   * others their time.
+   */
+  async settle(signal: AbortSignal): Promise<void> {
+    for (const index of this.#unsettled) {
+      const partial = this.#partials.get(index);
+      while (partial instanceof PartialFile && partial.hashSome()) {
+        await setImmediate();
+        signal.throwIfAborted();
+        if (!this.#unsettled.has(index)) break;
+      }
+      if (this.#unsettled.delete(index)) this.#settle(index);
+    }
+  }
+
+  /**
+   * The bytes of the stream that are here, verified or not; undefined if some of them are not.
+   *
+   * @throws StoreFailed
+   */
+  readBack(start: number, end: number): Uint8Array<ArrayBuffer> | undefined {
+    const bytes = new Uint8Array(end - start);
+    if (bytes.length === 0) return bytes;
+    for (let index = extentIndexAt(this.stream, start), at = start; at < end; index++) {
+      const extent = this.stream.extents[index]!;
+      const within = at - extent.offset;
+      const into = bytes.subarray(at - start, Math.min(end, extent.offset + extent.size) - start);
+      const partial = this.#partials.get(index);
+      if (partial !== undefined) {
+        if (!partial.read(within, into)) return undefined;
+      } else if (this.#state[index] !== DONE || !this.#readDone(extent, within, into)) {
+        return undefined;
+      }
+      at += into.length;
+    }
+    return bytes;
+  }
+
+  /**
+   * Takes some bytes of a doubted content that is large for missing again.
+   *
+   * @param index one for which `isLarge`
+   * @param ranges received ones, at least one, in bytes from the content's beginning
+   */
+  forget(index: number, ranges: readonly ByteRange[]): void {
+    const { offset } = this.stream.extents[index]!;
+    const partial = this.#partials.get(index) as PartialFile;
+    this.#unsettled.delete(index);
+    const before = partial.received.size;
+    partial.forget(ranges);
+    this.#received -= before - partial.received.size;
+    for (const { start, end } of ranges) this.#observer?.lost(offset + start, offset + end);
+  }
+
+  /** Whether a content is kept in a file of its own while it comes. */
+  isLarge(index: number): boolean {
+    return this.#partials.get(index) instanceof PartialFile;
+  }
+
+  /** Takes all of a doubted content for missing again, and remembers who contributed to it. */
+  reject(index: number): void {
+    const extent = this.stream.extents[index]!;
+    const partial = this.#partials.get(index)!;
+    this.#unsettled.delete(index);
+    this.#partials.delete(index);
+    this.#received -= partial.received.size;
+    partial.close();
+    const exposed = this.#exposed?.delete(index) === true;
+    if (partial instanceof PartialFile || exposed) Deno.removeSync(this.#path(extent.entries[0]!));
+    this.#state[index] = MISSING;
+    this.#doubts.set(index, [...this.#doubts.get(index) ?? [], partial.contributors]);
+    this.#observer?.lost(extent.offset, extent.offset + extent.size);
+  }
+
+  /**
+   * From now on, what is here of a small file is in its place in the tree as well, so that others can
+   * read there what they are told is here.
+   *
+   * @throws StoreFailed
+   */
+  expose(): void {
+    if (this.#exposed !== undefined) return;
+    this.#exposed = new Set();
+    for (const [index, partial] of this.#partials) {
+      if (partial instanceof PartialBuffer) this.#expose(index, partial, partial.received.ranges);
+    }
   }
 
   /** Makes the symlinks; only when all is complete. */
   finish(): void {
     if (!this.complete) throw new Error("Cannot finish a tree that lacks content");
     for (const [path, target] of this.#symlinks) createSymlink(target, path);
-    this.#symlinks.length = 0;
+    this.#symlinks.clear();
   }
 
   /** Closes the files that are still open; what they have stays for the next run. */
@@ -148,74 +275,118 @@ export class Assembly {
       const entry = extent.entries[0]!;
       partial = entry.kind === "symlink" || extent.size <= BLOCK_SIZE
         ? new PartialBuffer(extent.size, this.#hashName)
-        : new PartialFile(this.#path(entry), this.#hashName, { resume: false });
+        : new PartialFile(this.#path(entry), extent.size, this.#hashName, { resume: false });
       this.#partials.set(index, partial);
       this.#state[index] = PARTIAL;
     }
-    const before = partial.received.size;
-    partial.write(within, part, from);
-    this.#received += partial.received.size - before;
-    if (partial.received.size < extent.size) return;
-    this.#partials.delete(index);
-    const found = partial.digest();
-    partial.close();
-    const bytes = partial instanceof PartialBuffer ? partial.bytes : undefined;
-    this.#settle(index, extent, found, partial.contributors, bytes);
+    const { offset } = extent;
+    const fresh = partial.write(within, part, from);
+    if (this.#exposed !== undefined && partial instanceof PartialBuffer) {
+      this.#expose(index, partial, fresh);
+    }
+    for (const { start, end } of fresh) {
+      this.#count(offset + start, offset + end, from);
+    }
+    if (partial.received.size < extent.size || this.#unsettled.has(index)) return;
+    if (partial instanceof PartialFile && partial.unhashed > HASHED_AT_ONCE) {
+      this.#unsettled.add(index);
+    } else this.#settle(index);
   }
 
-  /** All of an extent is here, in `bytes` or else in the file of its first entry: is it right? */
-  #settle(
+  #expose(index: number, partial: PartialBuffer, ranges: readonly ByteRange[]): void {
+    const [first] = this.stream.extents[index]!.entries;
+    if (first!.kind === "symlink") return;
+    const isNew = !this.#exposed!.has(index);
+    this.#exposed!.add(index);
+    exposeParts(this.#path(first!), partial.bytes, ranges, { isNew });
+  }
+
+  /** All of a content that came in parts is here: is it right? */
+  #settle(index: number): void {
+    const extent = this.stream.extents[index]!;
+    const partial = this.#partials.get(index)!;
+    const { contributors } = partial;
+    const found = partial.digest();
+    if (found === extent.hash) {
+      this.#partials.delete(index);
+      partial.close();
+      const bytes = partial instanceof PartialBuffer ? partial.bytes : undefined;
+      this.#place(index, extent, contributors, bytes);
+      return;
+    }
+    const [only, ...others] = contributors;
+    if (others.length === 0) {
+      this.#accuse(only!, extent, found);
+      this.reject(index);
+    } else if (this.#observer !== undefined) this.#observer.doubted(index);
+    else this.reject(index);
+  }
+
+  #accuse(peer: string, extent: Extent, found: string): void {
+    const path = pathOf(extent.entries[0]!);
+    const reason = `wrong bytes for "${path}": expected ${extent.hash}, found ${found}`;
+    this.liars.set(peer, reason);
+  }
+
+  /** A content is right; it is in `bytes`, or else in the file of its first entry. */
+  #place(
     index: number,
     extent: Extent,
-    found: string,
     contributors: ReadonlySet<string>,
     bytes: Uint8Array | undefined,
   ): void {
     const first = extent.entries[0]!;
-    if (found !== extent.hash) {
-      this.#reject(index, extent, found, contributors, bytes === undefined);
-      return;
-    }
     this.#state[index] = DONE;
     for (const attempt of contributors.size === 1 ? this.#doubts.get(index) ?? [] : []) {
       // Of two others, one may have been right.
       const [other, ...more] = attempt.difference(contributors);
-      if (more.length === 0) this.liars.set(other!, `wrong bytes for "${pathOf(first)}"`);
+      if (other !== undefined && more.length === 0) {
+        this.liars.set(other, `wrong bytes for "${pathOf(first)}"`);
+      }
     }
     this.#doubts.delete(index);
-    if (bytes === undefined) {
-      this.#finishFrom(extent, first as FileEntry);
-      return;
-    }
+    // All of it was written to its place already, from the bytes that were hashed.
+    const exposed = this.#exposed?.delete(index) === true;
+    if (bytes === undefined || exposed) this.#finishFrom(extent, first as FileEntry);
+    else this.#create(extent, bytes);
+    this.#observer?.verified(extent);
+  }
+
+  #create(extent: Extent, bytes: Uint8Array): void {
     let target: string | undefined;
     for (const entry of extent.entries) {
       if (entry.kind === "file") createFile(this.#path(entry), entry, bytes);
       else {
         target ??= decodeTarget(this.#path(entry), bytes);
-        this.#symlinks.push([this.#path(entry), target]);
+        this.#symlinks.set(this.#path(entry), target);
       }
     }
   }
 
-  #reject(
-    index: number,
-    extent: Extent,
-    found: string,
-    contributors: ReadonlySet<string>,
-    inFile: boolean,
-  ): void {
+  #count(start: number, end: number, from: string): void {
+    this.#received += end - start;
+    this.#observer?.received(start, end, from);
+  }
+
+  #readDone(extent: Extent, within: number, into: Uint8Array): boolean {
     const first = extent.entries[0]!;
-    if (inFile) Deno.removeSync(this.#path(first));
-    this.#state[index] = MISSING;
-    this.#received -= extent.size;
-    if (contributors.size === 1) {
-      const [peer] = contributors;
-      this.liars.set(
-        peer!,
-        `wrong bytes for "${pathOf(first)}": expected ${extent.hash}, found ${found}`,
-      );
-    } else {
-      this.#doubts.set(index, [...this.#doubts.get(index) ?? [], contributors]);
+    if (first.kind === "symlink") {
+      const target = this.#symlinks.get(this.#path(first));
+      if (target === undefined) return false;
+      into.set(new TextEncoder().encode(target).subarray(within, within + into.length));
+      return true;
+    }
+    try {
+      using file = Deno.openSync(this.#path(first));
+      file.seekSync(within, Deno.SeekMode.Start);
+      for (let filled = 0; filled < into.length;) {
+        const count = file.readSync(into.subarray(filled));
+        if (count === null) return false;
+        filled += count;
+      }
+      return true;
+    } catch (cause) {
+      throw storeError("read", this.#path(first), cause);
     }
   }
 
@@ -229,7 +400,7 @@ export class Assembly {
       }
       if (entry.kind === "symlink") {
         const target = decodeTarget(this.#path(entry), Deno.readFileSync(source));
-        this.#symlinks.push([this.#path(entry), target]);
+        this.#symlinks.set(this.#path(entry), target);
       } else if (!copyVerified(source, this.#path(entry), entry, this.#hashName)) {
         throw new StoreFailed(
           `Cannot copy "${source}": the copy has other bytes than were written`,

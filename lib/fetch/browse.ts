@@ -4,7 +4,7 @@ import type { Endpoint } from "../net/inbox.ts";
 import { isLinkLocal, type NetworkInterface } from "../net/interfaces.ts";
 import { MDNS_PORT, mdnsAskWays } from "../net/mdns.ts";
 import { decodeMessage } from "../wire/dns_message.ts";
-import { keyOfName } from "../wire/dns_name.ts";
+import { type DnsName, keyOfName } from "../wire/dns_name.ts";
 import { encodeStoreQuestion, type FoundStore, storesIn } from "../wire/dns_sd.ts";
 import {
   BROWSE_REPEATS_MS,
@@ -14,112 +14,115 @@ import {
   WAIT_FOR_LATE_MS,
 } from "../wire/limits.ts";
 import { formatRoute } from "../wire/routes.ts";
-import { Arrivals } from "./arrivals.ts";
-import type { Offer } from "./discovery.ts";
 import type { ReportFetch } from "./events.ts";
-import type { PeerAddress } from "./peer.ts";
 import { plainHead } from "./plain_http.ts";
+import type { PeerAddress } from "./peer.ts";
+import type { OfferQueue } from "./search.ts";
 
 export interface BrowseOptions {
   readonly interfaces: readonly NetworkInterface[];
   /** How long to wait for a first answer, in milliseconds. */
   readonly wait: number;
-  /** Whether somebody has offered it already, no matter how he was found. */
-  readonly isOffered: () => boolean;
+  /** Whether somebody who heard a query has answered it. */
+  readonly isAnswered: () => boolean;
   readonly report: ReportFetch;
-  readonly signal: AbortSignal;
 }
 
 /**
  * Looks for stores that are announced over multicast DNS, as `0install store serve` of Zero Install
- * for .NET does, asks each whether it has any of these digests, and yields those that have.
- *
- * Ends when nobody answered in time and nobody is being asked any more, or some time after the first
- * yes; whoever has what he needs stops iterating before that. Who does not answer, or wrongly, is
- * passed over: there is nothing that a person could do about it.
+ * for .NET does, asks each whether it has any of these digests, and offers those that have. Who does
+ * not answer, or wrongly, is passed over: there is nothing that a person could do about it.
  *
  * A store is only ever looked for at the address that its answer came from: what an answer names
  * could be anybody. The question leaves from ports of one's own, so that answers come back to these
  * alone and whoever else speaks multicast DNS on this machine loses none of his.
  */
-export async function* browse(
-  digests: readonly Digest[],
-  options: BrowseOptions,
-): AsyncGenerator<Offer> {
-  const { signal } = options;
-  const ended = new AbortController();
-  const queue = new Arrivals<Offer>(signal);
-  using sockets = new AskSockets(mdnsAskWays(options.interfaces));
-  const stores = new Stores(sockets, digests, queue, {
-    ...options,
-    signal: AbortSignal.any([signal, ended.signal]),
-  });
-  queue.endAt(performance.now() + options.wait);
-  const heard = stores.hear();
-  void stores.ask();
-  const timers = BROWSE_REPEATS_MS.map((delay) => setTimeout(() => void stores.ask(), delay));
-  try {
-    yield* queue;
-  } finally {
-    timers.forEach(clearTimeout);
-    ended.abort();
-    sockets[Symbol.dispose]();
-    await heard;
-  }
-}
-
-/** The stores that were heard of, and what they say. */
-class Stores {
-  readonly #sockets: AskSockets;
+export class Browse implements AsyncDisposable {
+  /** Settles when those that are there have had their time to answer: whether any has it. */
+  readonly settled: Promise<boolean>;
   readonly #digests: readonly Digest[];
-  readonly #queue: Arrivals<Offer>;
+  readonly #offers: OfferQueue;
   readonly #options: BrowseOptions;
+  readonly #sockets: AskSockets;
   /** Of this search: whoever did not hear the question cannot answer it. */
   readonly #id = crypto.getRandomValues(new Uint16Array(1))[0]!;
   readonly #own: ReadonlySet<string>;
   readonly #known = new Set<string>();
+  readonly #asking = new Set<Promise<void>>();
+  readonly #heard: Promise<void>;
+  readonly #ended = new AbortController();
   readonly #started = performance.now();
+  readonly #timers: ReturnType<typeof setTimeout>[];
+  #found = false;
+  #wake: () => void = () => {};
 
-  constructor(
-    sockets: AskSockets,
-    digests: readonly Digest[],
-    queue: Arrivals<Offer>,
-    options: BrowseOptions,
-  ) {
-    this.#sockets = sockets;
+  /** Asks at once. @param offers where those that are found are added */
+  constructor(digests: readonly Digest[], offers: OfferQueue, options: BrowseOptions) {
     this.#digests = digests;
-    this.#queue = queue;
+    this.#offers = offers;
     this.#options = options;
     this.#own = new Set(options.interfaces.map(({ address }) => address));
+    this.#sockets = new AskSockets(mdnsAskWays(options.interfaces));
+    this.#heard = this.#hear();
+    this.#timers = [0, ...BROWSE_REPEATS_MS].map((delay) =>
+      setTimeout(() => void this.#ask(), delay)
+    );
+    this.settled = this.#settle();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort();
+    this.#timers.forEach(clearTimeout);
+    this.#wake();
+    this.#sockets[Symbol.dispose]();
+    await this.#heard;
+    await Promise.all(this.#asking);
+    await this.settled;
+  }
+
+  /** Once somebody has it, others get no longer than those who come late. */
+  async #settle(): Promise<boolean> {
+    for (;;) {
+      const { wait } = this.#options;
+      const time = this.#found ? Math.min(wait, WAIT_FOR_LATE_MS) : wait;
+      const left = this.#started + time - performance.now();
+      if (this.#ended.signal.aborted || (left <= 0 && this.#asking.size === 0)) return this.#found;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      const timer = left > 0 ? setTimeout(resolve, left) : undefined;
+      await promise;
+      clearTimeout(timer);
+    }
   }
 
   /** Asks everybody which stores there are, or where one of them is. */
-  async ask(instance?: FoundStore["instance"]): Promise<void> {
+  async #ask(instance?: DnsName): Promise<void> {
     const question = encodeStoreQuestion(this.#id, instance);
     if (question !== undefined) await this.#sockets.send(question, MDNS_PORT);
   }
 
-  /** Takes answers until the sockets are closed; returns when nobody is being asked any more. */
-  async hear(): Promise<void> {
-    const asking: Promise<void>[] = [];
+  async #hear(): Promise<void> {
     for await (const { bytes, from } of this.#sockets.messages()) {
       const message = from.port === MDNS_PORT ? decodeMessage(bytes) : undefined;
       // This machine's own stores hold what it has already.
       if (message?.id !== this.#id || this.#own.has(from.address.replace(/%.*/, ""))) continue;
-      for (const store of storesIn(message)) {
-        if (!isOf(from, store)) continue;
-        const { port, instance } = store;
-        if (port === undefined) {
-          if (this.#isNew(`${keyOfName(instance)} ${from.address}`)) void this.ask(instance);
-          continue;
-        }
-        // One that knows our routes has answered a query, too: one of its addresses is enough.
-        const key = store.knowsRoutes ? keyOfName(instance) : `${from.address} ${port}`;
-        if (!this.#isNew(key)) continue;
-        asking.push(this.#askStore({ address: from.address, port }, store.knowsRoutes));
-      }
+      for (const store of storesIn(message)) if (isOf(from, store)) this.#take(store, from.address);
     }
-    await Promise.all(asking);
+  }
+
+  #take(store: FoundStore, address: string): void {
+    const { instance, port, id } = store;
+    if (port === undefined) {
+      if (this.#isNew(`${keyOfName(instance)} ${address}`)) void this.#ask(instance);
+      return;
+    }
+    // Of one that hears queries, too, one of its ways is enough.
+    if (!this.#isNew(id ?? `${address} ${port}`)) return;
+    const asking = this.#askStore({ address, port }, id).finally(() => {
+      this.#asking.delete(asking);
+      this.#wake();
+    });
+    this.#asking.add(asking);
   }
 
   #isNew(key: string): boolean {
@@ -128,25 +131,23 @@ class Stores {
     return true;
   }
 
-  async #askStore(peer: PeerAddress, knowsRoutes: boolean): Promise<void> {
-    const { report } = this.#options;
-    using _waiting = this.#queue.hold();
+  async #askStore(peer: PeerAddress, id: string | undefined): Promise<void> {
+    const stop = new AbortController();
+    const signal = AbortSignal.any([this.#ended.signal, stop.signal]);
+    const timer = setTimeout(() => stop.abort(), STORE_ANSWER_MS);
     try {
-      const signal = AbortSignal.any([
-        this.#options.signal,
-        AbortSignal.timeout(STORE_ANSWER_MS),
-      ]);
-      if (knowsRoutes) {
+      if (id !== undefined) {
         await delay(OWN_STORE_DELAY_MS, signal);
-        if (this.#options.isOffered()) return;
+        if (this.#options.isAnswered()) return;
       }
       const digest = await hasAny(peer, this.#digests, signal);
-      const key = `${peer.address} ${peer.port}`;
-      if (digest === undefined || !this.#queue.add(key, { peer, digest })) return;
-      report({ kind: "has", peer: peer.address, digest });
-      this.#queue.endAt(this.#started + WAIT_FOR_LATE_MS);
+      if (digest === undefined || !this.#offers.add({ peer, digest, id, state: "have" })) return;
+      this.#found = true;
+      this.#options.report({ kind: "has", peer: peer.address, digest, state: "have" });
     } catch {
       // Whatever it was, nobody is there who could send it.
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
@@ -182,13 +183,11 @@ async function hasAny(
   return undefined;
 }
 
-function delay(milliseconds: number, signal: AbortSignal): Promise<void> {
+async function delay(milliseconds: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, milliseconds);
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
   signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
-  });
 }

@@ -5,15 +5,9 @@ import { AskSockets, type Sent, waysOf } from "../net/ask.ts";
 import { QUERY_REPEATS_MS, WAIT_FOR_LATE_MS } from "../wire/limits.ts";
 import { encodeQuery } from "../wire/query.ts";
 import { decodeReply } from "../wire/reply.ts";
-import { Arrivals } from "./arrivals.ts";
+import { randomHex } from "../wire/server_id.ts";
 import type { ReportFetch } from "./events.ts";
-import type { PeerAddress } from "./peer.ts";
-
-/** A peer says, or is said, to have an implementation. */
-export interface Offer {
-  readonly peer: PeerAddress;
-  readonly digest: Digest;
-}
+import { OfferQueue, type Search } from "./search.ts";
 
 export interface DiscoveryOptions {
   readonly interfaces: readonly NetworkInterface[];
@@ -22,76 +16,126 @@ export interface DiscoveryOptions {
   /** How long to wait for a first answer, in milliseconds. */
   readonly wait: number;
   readonly report: ReportFetch;
-  readonly signal: AbortSignal;
 }
 
 /**
- * Asks the local network who has any of these digests, and yields the answers as they come, each
- * peer once for each digest. Ends when nobody answered in time, or some time after the first
- * answer; whoever has what he needs stops iterating before that.
+ * Asks the local network who has any of these digests.
  *
  * An answer counts only if it repeats this query's nonce, or, for the program of 2008, has none;
  * and a peer is only ever looked for at the address that its answer came from.
- *
- * @throws NetworkFailed when the query could not be sent at all
- * @throws NobodyHasIt when it could be sent to this machine alone, which did not answer
  */
-export async function* discover(
-  digests: readonly Digest[],
-  options: DiscoveryOptions,
-): AsyncGenerator<Offer> {
-  const { port, report, signal } = options;
-  using sockets = new AskSockets(waysOf(options.interfaces));
-  const nonce = randomNonce();
-  const queries = encodeQuery({ digests, nonce });
-  const offers = new Arrivals<Offer>(signal);
-  const started = performance.now();
-  report({ kind: "asking", digests, how: "broadcast" });
+export class Discovery implements Search {
+  readonly offers = new OfferQueue();
+  readonly settled: Promise<void>;
+  /** 64 random bits: who did not see the query cannot answer it. */
+  readonly #nonce = randomHex();
+  readonly #digests: readonly Digest[];
+  readonly #options: DiscoveryOptions;
+  readonly #sockets: AskSockets;
+  readonly #received: Promise<void>;
+  readonly #started = performance.now();
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  #own: { readonly port: number; readonly id: string } | undefined;
+  #answered = false;
+  #closed = false;
+  #end: () => void = () => {};
 
-  const ask = async () => {
-    const sent = await Promise.all(queries.map((query) => sockets.send(query, port)));
-    return sent.flat();
-  };
-  const receive = async () => {
-    for await (const { bytes, from } of sockets.messages()) {
-      const reply = decodeReply(bytes);
-      if (reply === undefined || (reply.nonce !== undefined && reply.nonce !== nonce)) continue;
-      for (const { digest, state } of reply.offers) {
-        if (state !== "have" || !digests.includes(digest)) continue;
-        const peer = { address: from.address, port: reply.port };
-        const key = `${peer.address} ${peer.port} ${digest}`;
-        if (offers.add(key, { peer, digest })) report({ kind: "has", peer: from.address, digest });
-        offers.endAt(started + WAIT_FOR_LATE_MS);
+  /** Asks at once. */
+  constructor(digests: readonly Digest[], options: DiscoveryOptions) {
+    this.#digests = digests;
+    this.#options = options;
+    this.#sockets = new AskSockets(waysOf(options.interfaces));
+    options.report({ kind: "asking", digests, how: "broadcast" });
+    this.#received = this.#receive();
+    this.settled = this.#search();
+    this.settled.catch(() => {});
+  }
+
+  announce(server: { readonly port: number; readonly id: string }): void {
+    this.#own = server;
+    this.#askRepeatedly([0, ...ANNOUNCEMENT_REPEATS_MS]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#timers.forEach(clearTimeout);
+    this.#end();
+    this.offers.end();
+    this.#sockets[Symbol.dispose]();
+    await this.#received;
+  }
+
+  async #search(): Promise<void> {
+    const { wait, report } = this.#options;
+    const first = await this.#ask();
+    if (this.#closed) return;
+    const sent = first.filter((result) => result.error === undefined);
+    if (sent.length === 0) throw cannotAsk(first.map((result) => result.error));
+    for (const { target, error } of first) {
+      if (error !== undefined) {
+        report({ kind: "trouble", reason: `Cannot ask ${target}: ${error.message}` });
       }
     }
-  };
-  const received = receive();
-  offers.endAt(started + options.wait);
-  const first = await ask();
-  const sent = first.filter((result) => result.error === undefined);
-  if (sent.length === 0) throw cannotAsk(first.map((result) => result.error));
-  for (const { target, error } of first) {
-    if (error !== undefined) {
-      report({ kind: "trouble", reason: `Cannot ask ${target}: ${error.message}` });
+    this.#askRepeatedly(QUERY_REPEATS_MS);
+    await this.#until(this.#started + wait);
+    // Who has answered may be followed by slower ones.
+    if (this.#answered) await this.#until(this.#started + WAIT_FOR_LATE_MS);
+    else if (first.every(stayedHere) && !this.#closed) {
+      const reason = "no network interface of this machine reaches a local network";
+      throw new NobodyHasIt(this.#digests, reason, CHECK_INTERFACES);
     }
   }
-  const timers = QUERY_REPEATS_MS.map((delay) => setTimeout(() => void ask(), delay));
-  let answered = false;
-  try {
-    for await (const offer of offers) {
-      answered = true;
-      yield offer;
+
+  async #receive(): Promise<void> {
+    for await (const { bytes, from } of this.#sockets.messages()) {
+      const reply = decodeReply(bytes);
+      if (reply === undefined) continue;
+      if (reply.nonce !== undefined && reply.nonce !== this.#nonce) continue;
+      // What this machine itself announces is heard here, too.
+      if (reply.id !== undefined && reply.id === this.#own?.id) continue;
+      for (const { digest, state } of reply.offers) {
+        if (!this.#digests.includes(digest)) continue;
+        this.#answered = true;
+        const peer = { address: from.address, port: reply.port };
+        if (this.offers.add({ peer, digest, id: reply.id, state })) {
+          this.#options.report({ kind: "has", peer: from.address, digest, state });
+        }
+      }
     }
-    if (!answered && first.every(stayedHere)) {
-      const reason = "no network interface of this machine reaches a local network";
-      throw new NobodyHasIt(digests, reason, CHECK_INTERFACES);
+  }
+
+  async #ask(): Promise<Sent[]> {
+    const queries = encodeQuery({ digests: this.#digests, ...this.#own, nonce: this.#nonce });
+    const sent = await Promise.all(
+      queries.map((query) => this.#sockets.send(query, this.#options.port)),
+    );
+    return sent.flat();
+  }
+
+  #askRepeatedly(delays: readonly number[]): void {
+    for (const delay of delays) {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        void this.#ask();
+      }, delay);
+      this.#timers.add(timer);
     }
-  } finally {
-    timers.forEach(clearTimeout);
-    sockets[Symbol.dispose]();
-    await received;
+  }
+
+  /** Waits for a time of `performance.now()`, or for the end of the search. */
+  async #until(time: number): Promise<void> {
+    const left = time - performance.now();
+    if (left <= 0 || this.#closed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#end = resolve;
+    const timer = setTimeout(resolve, left);
+    await promise;
+    clearTimeout(timer);
   }
 }
+
+/** An announcement may be lost as any datagram; and who begins later asks for himself. */
+const ANNOUNCEMENT_REPEATS_MS: readonly number[] = [100, 400, 1000, 3000];
 
 const CHECK_INTERFACES = "check that an interface is up (ip address), or name a peer with -H HOST";
 
@@ -102,12 +146,6 @@ const CHECK_INTERFACES = "check that an interface is up (ip address), or name a 
 function stayedHere({ from }: Sent, _: number, all: readonly Sent[]): boolean {
   return isLoopback(from) ||
     all.some((other) => other.from === from && other.error !== undefined);
-}
-
-/** 64 random bits: who did not see the query cannot answer it. */
-function randomNonce(): string {
-  return [...crypto.getRandomValues(new Uint8Array(8))]
-    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function cannotAsk(errors: readonly (Error | undefined)[]): NetworkFailed {

@@ -1,7 +1,5 @@
 import {
   InvalidArchive,
-  InvalidManifest,
-  ManifestMismatch,
   PeerFailed,
   PeerLied,
   StoreFailed,
@@ -9,37 +7,42 @@ import {
   VerificationFailed,
 } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { type Manifest, readManifest } from "../manifest/manifest.ts";
-import { windowsNameProblem } from "../manifest/safe_path.ts";
+import { contentStream } from "../manifest/layout.ts";
+import type { Manifest } from "../manifest/manifest.ts";
 import { sealTree, sealUnpacked, type VerifiedTree } from "../store/commit.ts";
+import { readPieceStates } from "../store/piece_file.ts";
 import { requireSpace } from "../store/space.ts";
 import type { Staging } from "../store/staging.ts";
 import { unpackArchive } from "./archive.ts";
 import { Assembly } from "./assembly.ts";
+import { Compression, type CompressionMode } from "./compression.ts";
+import type { Crowd } from "./crowd.ts";
+import type { DownloadLimit } from "./download_limit.ts";
 import type { ReportFetch } from "./events.ts";
 import { prepareTree } from "./leftovers.ts";
+import { findManifest } from "./manifest_source.ts";
 import type { Peer } from "./peer.ts";
+import { Pieces } from "./pieces.ts";
 import { reuseLocalFiles } from "./reuse.ts";
-import { transferFrom } from "./transfer.ts";
+import { transferFromAll } from "./transfer.ts";
 
-interface DownloadOptions {
+export interface DownloadOptions {
   /** Stores whose implementations may have some of the same files. */
   readonly stores: readonly string[];
+  readonly compress: CompressionMode;
+  readonly limit: DownloadLimit | undefined;
   readonly report: ReportFetch;
   readonly signal: AbortSignal;
+  /** There is something to give to others from now on. */
+  readonly onShareable: () => void;
 }
 
-/**
- * One implementation on its way into staging. What one peer sent stays when another one takes over.
- *
- * A peer that makes mistakes is refused with PeerFailed or PeerLied, and the next one may be tried;
- * any other error means that no peer can help.
- */
+/** One implementation on its way into staging, from whoever has it. */
 export class Download implements Disposable {
   readonly #digest: Digest;
   readonly #staging: Staging;
   readonly #options: DownloadOptions;
-  #manifest: Manifest | undefined;
+  #pieces: Pieces | undefined;
   #assembly: Assembly | undefined;
 
   constructor(digest: Digest, staging: Staging, options: DownloadOptions) {
@@ -48,60 +51,37 @@ export class Download implements Disposable {
     this.#options = options;
   }
 
-  /** Bytes of the content stream that are here. */
-  get received(): number {
-    return this.#assembly?.received ?? 0;
-  }
-
   /**
-   * Gets what is missing, by manifest and content stream, and finishes the tree. A tree that its
-   * manifest does not determine is got as an archive.
+   * Gets what is missing, by manifest and content stream, from all peers of a crowd at once, and
+   * finishes the tree.
    *
-   * @returns undefined if the peer knows only archives, or does not have it at all
+   * @returns undefined if the peers of the crowd cannot deliver it that way, or their manifest does
+   *   not determine the tree: then archives may help
    */
-  async fromContent(peer: Peer): Promise<VerifiedTree | undefined> {
-    const { report, signal } = this.#options;
-    if (this.#manifest === undefined) {
-      const bytes = await peer.manifest(this.#digest, signal);
-      if (bytes === undefined) return undefined;
-      this.#manifest = this.#believe(peer, bytes);
-      if (Deno.build.os === "windows") requireWindowsNames(this.#digest, this.#manifest);
-      this.#staging.saveManifest(bytes);
-    }
-    // Where a file belongs is not in such a manifest: only an archive says it, and no peer is better.
-    if (this.#manifest.ambiguous) return await this.fromArchive(peer);
-    this.#assembly ??= await this.#assemble(this.#manifest);
-    const assembly = this.#assembly;
-    const total = assembly.stream.size;
-    await transferFrom(peer, this.#digest, assembly, {
-      signal,
-      onProgress: () =>
-        report({
-          kind: "progress",
-          digest: this.#digest,
-          done: assembly.received,
-          total,
-          peers: 1,
-        }),
-    });
+  async fromContent(crowd: Crowd): Promise<VerifiedTree | undefined> {
+    const { signal } = this.#options;
+    const manifest = await findManifest(this.#digest, crowd, this.#staging, signal);
+    if (manifest === undefined || manifest.ambiguous) return undefined;
+    const started = performance.now();
+    const { assembly, pieces, resumed, reused } = await this.#plan(manifest);
+    const complete = assembly.complete || await this.#transfer(crowd, assembly, pieces);
+    this.#summarize(crowd, assembly, { resumed, reused, started });
+    if (!complete) return undefined;
     assembly.finish();
-    return await sealTree(this.#staging, this.#manifest, {
-      contents: "hashed while written",
-      signal,
-    });
+    return await sealTree(this.#staging, manifest, { contents: "hashed while written", signal });
   }
 
   /**
    * Gets all of it as an archive, and verifies the tree that is in it.
    *
    * @returns undefined if the peer does not have it
+   * @throws PeerFailed or PeerLied when another peer may be tried
    */
   async fromArchive(peer: Peer): Promise<VerifiedTree | undefined> {
     const { report, signal } = this.#options;
     const archive = await peer.archive(this.#digest, signal);
     if (archive === undefined) return undefined;
-    this.#assembly?.close();
-    this.#assembly = undefined;
+    this[Symbol.dispose]();
     this.#staging.reset();
     let done = 0;
     const onBytes = (count: number) =>
@@ -124,40 +104,74 @@ export class Download implements Disposable {
 
   [Symbol.dispose](): void {
     this.#assembly?.close();
-  }
-
-  #believe(peer: Peer, bytes: Uint8Array): Manifest {
-    try {
-      return readManifest(this.#digest, bytes);
-    } catch (cause) {
-      if (cause instanceof ManifestMismatch || cause instanceof InvalidManifest) {
-        throw new PeerLied(peer.name, cause.message, { cause });
-      }
-      throw cause;
-    }
+    this.#pieces?.[Symbol.dispose]();
+    this.#assembly = undefined;
+    this.#pieces = undefined;
   }
 
   /** Makes staging ready with what an earlier run left, and what other implementations here have. */
-  async #assemble(manifest: Manifest): Promise<Assembly> {
-    const { store } = this.#staging;
+  async #plan(manifest: Manifest) {
+    const { store, tree } = this.#staging;
     const { report, signal, stores } = this.#options;
-    const assembly = new Assembly(manifest, this.#staging.tree);
-    prepareTree(manifest, this.#staging.tree, assembly);
+    const states = readPieceStates(store, this.#digest);
+    const pieces = this.#pieces = new Pieces(contentStream(manifest));
+    const assembly = this.#assembly = new Assembly(manifest, tree, pieces);
+    prepareTree(manifest, tree, assembly, states);
+    const resumed = assembly.received;
     await reuseLocalFiles(assembly, this.#staging, stores, { report, signal });
+    const reused = assembly.received - resumed;
     const total = assembly.stream.size;
     const missing = total - assembly.received;
     requireSpace(store, missing);
+    pieces.open(store, this.#digest);
     const files = manifest.entries.filter((entry) => entry.kind === "file").length;
     report({ kind: "planned", digest: this.#digest, total, missing, files });
-    return assembly;
+    return { assembly, pieces, resumed, reused };
   }
-}
 
-/** Names that are harmless elsewhere mean other files on Windows, or climb out of the tree. */
-function requireWindowsNames(digest: Digest, manifest: Manifest): void {
-  for (const { name } of manifest.entries) {
-    const problem = windowsNameProblem(name);
-    if (problem !== undefined) throw new StoreFailed(`Cannot store ${digest} here: ${problem}`);
+  async #transfer(crowd: Crowd, assembly: Assembly, pieces: Pieces): Promise<boolean> {
+    const { compress, limit, onShareable, report, signal } = this.#options;
+    const digest = this.#digest;
+    onShareable();
+    return await transferFromAll({
+      digest,
+      crowd,
+      assembly,
+      pieces,
+      compression: new Compression(compress),
+      limit,
+      signal,
+      onFirstAsk: ({ name }) => report({ kind: "connecting", peer: name, digest }),
+      onProgress: () =>
+        report({
+          kind: "progress",
+          digest,
+          done: assembly.received,
+          total: assembly.stream.size,
+          peers: crowd.usable.length,
+        }),
+    });
+  }
+
+  #summarize(
+    crowd: Crowd,
+    assembly: Assembly,
+    known: { resumed: number; reused: number; started: number },
+  ): void {
+    const peers = [...crowd.members.values()].filter(({ tally }) => tally.questions > 0);
+    this.#options.report({
+      kind: "summary",
+      digest: this.#digest,
+      total: assembly.stream.size,
+      resumed: known.resumed,
+      reused: known.reused,
+      seconds: (performance.now() - known.started) / 1000,
+      peers: peers.map(({ name, reason, tally }) => ({
+        peer: name,
+        ...tally,
+        dropped: reason?.message,
+      })),
+    });
   }
 }
 

@@ -1,22 +1,31 @@
 import { hashNameOf } from "../manifest/digest.ts";
+import { type ContentStream, type Extent, pieceSize } from "../manifest/layout.ts";
 import { type Manifest, pathOf } from "../manifest/manifest.ts";
 import { storeError } from "../store/errors.ts";
 import { removeTree } from "../store/remove.ts";
 import { ensureRealDirectory } from "../store/store_directory.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
+import type { ByteRange } from "../wire/range.ts";
 import type { Assembly } from "./assembly.ts";
 import { createFile, hashOfFile } from "./place.ts";
+import { RangeSet } from "./range_set.ts";
 
 /**
  * Makes a staging tree ready for an assembly: its directories are there, and of what an earlier run
  * left, whatever is still right is kept and the rest is removed.
  *
- * Nothing is believed: a complete file is hashed again, the beginning of a large one counts only
- * until the whole is hashed, and what the manifest does not list goes.
+ * Nothing is believed: a complete file is hashed again, parts of a large one count only until the
+ * whole is hashed, and what the manifest does not list goes.
  *
+ * @param states what the earlier run left of its `PieceFile`: which parts of large files are there
  * @throws StoreFailed
  */
-export function prepareTree(manifest: Manifest, root: string, assembly: Assembly): void {
+export function prepareTree(
+  manifest: Manifest,
+  root: string,
+  assembly: Assembly,
+  states: Uint8Array = new Uint8Array(),
+): void {
   try {
     const fresh = Deno.readDirSync(root)[Symbol.iterator]().next().done === true;
     if (!fresh) clean(manifest, root);
@@ -25,7 +34,7 @@ export function prepareTree(manifest: Manifest, root: string, assembly: Assembly
       if (fresh) Deno.mkdirSync(`${root}/${pathOf(entry)}`);
       else ensureRealDirectory(`${root}/${pathOf(entry)}`, 0o755);
     }
-    if (!fresh) keep(manifest, root, assembly);
+    if (!fresh) keep(manifest, root, assembly, states);
     createEmptyFiles(manifest, root);
   } catch (cause) {
     throw storeError("prepare", root, cause);
@@ -49,29 +58,48 @@ function clean(manifest: Manifest, root: string): void {
   visit("");
 }
 
-function keep(manifest: Manifest, root: string, assembly: Assembly): void {
+function keep(manifest: Manifest, root: string, assembly: Assembly, states: Uint8Array): void {
   const hashName = hashNameOf(manifest.algorithm);
   for (const [index, extent] of assembly.stream.extents.entries()) {
     const [first, ...others] = extent.entries;
     // The other places of the same content are filled again from the first one.
     for (const other of others) removeTree(`${root}/${pathOf(other)}`);
     const path = `${root}/${pathOf(first!)}`;
-    const size = fileSize(path);
-    if (first!.kind !== "file" || size === undefined) continue;
-    if (hashOfFile(path, hashName, extent.size) === extent.hash) {
-      assembly.keep(index, true, size);
-    } else if (size > BLOCK_SIZE && size < extent.size) {
+    const found = look(path);
+    if (first!.kind !== "file" || found === undefined) continue;
+    const ranges = extent.size > BLOCK_SIZE ? writtenRanges(assembly.stream, extent, states) : [];
+    const all = ranges[0]?.start === 0 && ranges[0].end === extent.size;
+    // Only a finished file is read-only.
+    const whole = all || extent.size <= BLOCK_SIZE || (found.mode! & 0o200) === 0;
+    if (whole && hashOfFile(path, hashName, extent.size) === extent.hash) {
+      assembly.keep(index);
+    } else if (ranges.length > 0 && found.size === extent.size && !all) {
       Deno.chmodSync(path, 0o644);
-      assembly.keep(index, false, size);
+      assembly.keepParts(index, ranges);
     } else {
       Deno.removeSync(path);
     }
   }
 }
 
-function fileSize(path: string): number | undefined {
+/** What the states of its pieces say is on the disk of a large content, in bytes from its beginning. */
+function writtenRanges(stream: ContentStream, extent: Extent, states: Uint8Array): ByteRange[] {
+  const each = pieceSize(stream.size);
+  const written = new RangeSet();
+  const last = Math.floor((extent.offset + extent.size - 1) / each);
+  for (let piece = Math.floor(extent.offset / each); piece <= last; piece++) {
+    if (!(states[piece]! > 0)) continue;
+    written.add({
+      start: Math.max(0, piece * each - extent.offset),
+      end: Math.min(extent.size, (piece + 1) * each - extent.offset),
+    });
+  }
+  return [...written.ranges];
+}
+
+function look(path: string): Deno.FileInfo | undefined {
   try {
-    return Deno.lstatSync(path).size;
+    return Deno.lstatSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

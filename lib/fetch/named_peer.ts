@@ -2,8 +2,8 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { UsageError } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import type { Offer } from "./discovery.ts";
 import type { ReportFetch } from "./events.ts";
+import { OfferQueue, type Search } from "./search.ts";
 
 /** A peer that was named by the person at the terminal. */
 export interface NamedPeer {
@@ -35,16 +35,39 @@ export function parseNamedPeer(text: string, defaultPort: number): NamedPeer {
   return { host, port };
 }
 
-/** The addresses of named peers, as if each had said that it has every digest. */
-export async function* namedPeers(
-  digests: readonly Digest[],
-  peers: readonly NamedPeer[],
-  options: { report: ReportFetch },
-): AsyncGenerator<Offer> {
-  options.report({ kind: "asking", digests, how: "named" });
-  for (const { host, port } of peers) {
-    for (const address of await addressesOf(host, options.report)) {
-      for (const digest of digests) yield { peer: { address, port }, digest };
+/** A search among named peers alone: each is said to have every digest, and asking tells. */
+export class NamedSearch implements Search {
+  readonly offers = new OfferQueue();
+  readonly settled: Promise<void>;
+
+  constructor(
+    digests: readonly Digest[],
+    peers: readonly NamedPeer[],
+    options: { report: ReportFetch },
+  ) {
+    options.report({ kind: "asking", digests, how: "named" });
+    this.settled = this.#find(digests, peers, options.report);
+  }
+
+  /** Who names the machine to ask does not ask the network, nor tell it anything. */
+  announce(): void {}
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.offers.end();
+    await this.settled;
+  }
+
+  async #find(
+    digests: readonly Digest[],
+    peers: readonly NamedPeer[],
+    report: ReportFetch,
+  ): Promise<void> {
+    for (const { host, port } of peers) {
+      for (const address of await addressesOf(host, report)) {
+        for (const digest of digests) {
+          this.offers.add({ peer: { address, port }, digest, state: "unknown" });
+        }
+      }
     }
   }
 }

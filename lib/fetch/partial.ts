@@ -1,5 +1,6 @@
 import { createHash, type Hash, hash } from "node:crypto";
 import { storeError } from "../store/errors.ts";
+import type { ByteRange } from "../wire/range.ts";
 import { RangeSet } from "./range_set.ts";
 
 /** The content of one extent while only some of it is here; it may come in any order. */
@@ -7,8 +8,10 @@ export interface Partial {
   /** Peers that some of it came from. */
   readonly contributors: Set<string>;
   readonly received: RangeSet;
-  /** Takes bytes that belong at `within`; what was there already stays as it was. */
-  write(within: number, bytes: Uint8Array, from: string): void;
+  /** Takes bytes that belong at `within`, and says which of them are new; the rest stays as it was. */
+  write(within: number, bytes: Uint8Array, from: string): ByteRange[];
+  /** Fills `into` with what is at `within`; false if some of that is not here. */
+  read(within: number, into: Uint8Array): boolean;
   /** The hash of the whole, in hex; only when all of it is here. */
   digest(): string;
   close(): void;
@@ -26,14 +29,21 @@ export class PartialBuffer implements Partial {
     this.#hashName = hashName;
   }
 
-  write(within: number, bytes: Uint8Array, from: string): void {
-    for (
-      const { start, end } of this.received.missing({ start: within, end: within + bytes.length })
-    ) {
+  write(within: number, bytes: Uint8Array, from: string): ByteRange[] {
+    const fresh = this.received.missing({ start: within, end: within + bytes.length });
+    for (const { start, end } of fresh) {
       this.bytes.set(bytes.subarray(start - within, end - within), start);
       this.contributors.add(from);
     }
     this.received.add({ start: within, end: within + bytes.length });
+    return fresh;
+  }
+
+  read(within: number, into: Uint8Array): boolean {
+    const range = { start: within, end: within + into.length };
+    if (this.received.missing(range).length > 0) return false;
+    into.set(this.bytes.subarray(range.start, range.end));
+    return true;
   }
 
   digest(): string {
@@ -45,22 +55,28 @@ export class PartialBuffer implements Partial {
 
 const READ_SIZE = 1024 * 1024;
 
+/** What is read back and hashed between two turns of the event loop, in bytes: some 15 ms. */
+const HASH_TURN_SIZE = 16 * 1024 * 1024;
+
 /** Content in a file of its own. It is hashed while it comes in order, and read back where it did not. */
 export class PartialFile implements Partial {
   readonly contributors = new Set<string>();
   readonly received = new RangeSet();
   readonly #path: string;
   readonly #file: Deno.FsFile;
-  readonly #hash: Hash;
+  readonly #hashName: string;
+  #hash: Hash;
   #hashed = 0;
   #position = 0;
 
   /**
-   * @param path a file that does not exist yet, or one whose beginning `resume` may take over
-   * @throws StoreFailed, as `write` does
+   * @param path a file that does not exist yet, or one of this size whose parts `resume` takes over
+   * @param size in bytes, which the file has from the beginning: others may read what is here of it
+   * @throws StoreFailed, as all methods do
    */
-  constructor(path: string, hashName: string, options: { resume: boolean }) {
+  constructor(path: string, size: number, hashName: string, options: { resume: boolean }) {
     this.#path = path;
+    this.#hashName = hashName;
     this.#hash = createHash(hashName);
     try {
       this.#file = Deno.openSync(path, {
@@ -69,22 +85,26 @@ export class PartialFile implements Partial {
         createNew: !options.resume,
         mode: 0o644,
       });
+      if (!options.resume) this.#file.truncateSync(size);
     } catch (cause) {
       throw storeError("write", path, cause);
     }
   }
 
-  /** Counts the first `size` bytes of the file as received, from `origin`. */
-  resume(size: number, origin: string): void {
-    this.received.add({ start: 0, end: size });
-    this.contributors.add(origin);
-    this.#readBack(size);
+  /** How much would have to be read back now to know the hash of what is here, in bytes. */
+  get unhashed(): number {
+    return this.received.size - this.#hashed;
   }
 
-  write(within: number, bytes: Uint8Array, from: string): void {
-    for (
-      const { start, end } of this.received.missing({ start: within, end: within + bytes.length })
-    ) {
+  /** Counts a range of the file as received, from `origin`. */
+  resume(range: ByteRange, origin: string): void {
+    this.received.add(range);
+    this.contributors.add(origin);
+  }
+
+  write(within: number, bytes: Uint8Array, from: string): ByteRange[] {
+    const fresh = this.received.missing({ start: within, end: within + bytes.length });
+    for (const { start, end } of fresh) {
       const part = bytes.subarray(start - within, end - within);
       try {
         this.#seek(start);
@@ -103,11 +123,37 @@ export class PartialFile implements Partial {
       this.contributors.add(from);
     }
     this.received.add({ start: within, end: within + bytes.length });
+    return fresh;
+  }
+
+  read(within: number, into: Uint8Array): boolean {
+    const range = { start: within, end: within + into.length };
+    if (this.received.missing(range).length > 0) return false;
+    try {
+      this.#seek(within);
+      return this.#fill(into) === into.length;
+    } catch (cause) {
+      throw storeError("read", this.#path, cause);
+    }
+  }
+
+  /** Takes ranges for not received; who contributed to them is remembered all the same. */
+  forget(ranges: readonly ByteRange[]): void {
+    for (const range of ranges) this.received.remove(range);
+    this.#hash = createHash(this.#hashName);
+    this.#hashed = 0;
+  }
+
+  /** Goes on with hashing what is here from the beginning; false when nothing is left to do. */
+  hashSome(): boolean {
+    const gap = this.received.missing({ start: this.#hashed, end: Infinity })[0]!.start;
+    this.#readBack(Math.min(gap, this.#hashed + HASH_TURN_SIZE));
+    return this.#hashed < gap && this.#hashed > 0;
   }
 
   digest(): string {
     this.#readBack(this.received.size);
-    return this.#hash.digest("hex");
+    return this.#hash.copy().digest("hex");
   }
 
   close(): void {
@@ -115,18 +161,31 @@ export class PartialFile implements Partial {
   }
 
   #readBack(end: number): void {
-    const buffer = new Uint8Array(READ_SIZE);
-    while (this.#hashed < end) {
-      this.#seek(this.#hashed);
-      const count = this.#file.readSync(
-        buffer.subarray(0, Math.min(READ_SIZE, end - this.#hashed)),
-      );
-      // A file that somebody cut: the hash will not be right, and that is then said of it.
-      if (count === null) return;
-      this.#hash.update(buffer.subarray(0, count));
-      this.#hashed += count;
+    const buffer = new Uint8Array(Math.min(READ_SIZE, Math.max(0, end - this.#hashed)));
+    try {
+      while (this.#hashed < end) {
+        this.#seek(this.#hashed);
+        const count = this.#fill(buffer.subarray(0, Math.min(buffer.length, end - this.#hashed)));
+        // A file that somebody cut: the hash will not be right, and that is then said of it.
+        if (count === 0) return;
+        this.#hash.update(buffer.subarray(0, count));
+        this.#hashed += count;
+      }
+    } catch (cause) {
+      throw storeError("read", this.#path, cause);
+    }
+  }
+
+  /** Reads from the current position; the count is smaller only at the end of the file. */
+  #fill(into: Uint8Array): number {
+    let filled = 0;
+    while (filled < into.length) {
+      const count = this.#file.readSync(into.subarray(filled));
+      if (count === null) break;
+      filled += count;
       this.#position += count;
     }
+    return filled;
   }
 
   #seek(position: number): void {

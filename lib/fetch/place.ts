@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { FileEntry } from "../manifest/manifest.ts";
 import { finishFile } from "../store/commit.ts";
 import { storeError } from "../store/errors.ts";
+import type { ByteRange } from "../wire/range.ts";
 
 const READ_SIZE = 1024 * 1024;
 
@@ -33,6 +34,31 @@ export function createFile(path: string, entry: FileEntry, bytes: Uint8Array): v
       file.close();
     }
     if ((mode & processUmask()) !== 0) Deno.chmodSync(path, mode);
+  } catch (cause) {
+    throw storeError("write", path, cause);
+  }
+}
+
+/**
+ * Writes parts of a file that is not complete, into a file of its full size.
+ *
+ * @param bytes the whole, of which `ranges` are right to write
+ * @param options.isNew whether the file has to be created
+ * @throws StoreFailed also when something has the name of a new one already
+ */
+export function exposeParts(
+  path: string,
+  bytes: Uint8Array,
+  ranges: Iterable<ByteRange>,
+  options: { isNew: boolean },
+): void {
+  try {
+    using file = Deno.openSync(path, { write: true, createNew: options.isNew, mode: 0o644 });
+    if (options.isNew) file.truncateSync(bytes.length);
+    for (const { start, end } of ranges) {
+      file.seekSync(start, Deno.SeekMode.Start);
+      for (let at = start; at < end;) at += file.writeSync(bytes.subarray(at, end));
+    }
   } catch (cause) {
     throw storeError("write", path, cause);
   }

@@ -32,6 +32,17 @@ export class RangeSet {
     this.#size = this.#ranges.reduce((sum, range) => sum + (range.end - range.start), 0);
   }
 
+  /** Takes a range out; what of it is not in the set makes no difference. */
+  remove(removed: ByteRange): void {
+    this.#ranges = this.#ranges.flatMap(({ start, end }) =>
+      [
+        { start, end: Math.min(end, removed.start) },
+        { start: Math.max(start, removed.end), end },
+      ].filter((rest) => rest.start < rest.end)
+    );
+    this.#size = this.#ranges.reduce((sum, range) => sum + (range.end - range.start), 0);
+  }
+
   /** The parts of a range that are not in the set, in ascending order. */
   missing(within: ByteRange): ByteRange[] {
     const gaps: ByteRange[] = [];

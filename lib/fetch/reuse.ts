@@ -8,7 +8,7 @@ import { reasonOf, storeError } from "../store/errors.ts";
 import { findLocalFiles } from "../store/file_index.ts";
 import { ListedTree } from "../store/listed_tree.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
-import type { Assembly } from "./assembly.ts";
+import { type Assembly, THIS_MACHINE } from "./assembly.ts";
 
 /** What re-using local files tells about itself. */
 export type ReuseEvent =
@@ -21,9 +21,6 @@ export interface ReuseOptions {
   readonly signal: AbortSignal;
   readonly report: (event: ReuseEvent) => void;
 }
-
-/** Who the assembly is told that bytes came from. */
-const THIS_MACHINE = "this machine";
 
 /**
  * Takes from the implementations in local stores what an assembly lacks, as far as they have files
@@ -156,7 +153,7 @@ class Copier {
     }
     if (problem === undefined) {
       const index = extentIndexAt(this.#assembly.stream, extent.offset);
-      this.#assembly.keep(index, true, extent.size);
+      this.#assembly.keep(index);
     } else removeIfThere(path);
     return problem;
   }

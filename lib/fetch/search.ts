@@ -1,72 +1,63 @@
 import type { Digest } from "../manifest/digest.ts";
-import { WAIT_FOR_LATE_MS } from "../wire/limits.ts";
-import { Arrivals } from "./arrivals.ts";
-import { browse } from "./browse.ts";
-import { discover, type DiscoveryOptions, type Offer } from "./discovery.ts";
-import type { FetchEvent } from "./events.ts";
+import type { OfferState } from "../wire/reply.ts";
+import type { PeerAddress } from "./peer.ts";
 
-export interface SearchOptions extends DiscoveryOptions {
-  /** Whether to look for stores that are announced over multicast DNS, too. */
-  readonly mdns: boolean;
+/** A peer says, or is said, to have an implementation. */
+export interface Offer {
+  readonly peer: PeerAddress;
+  readonly digest: Digest;
+  /** Which server it is, as it says: one that is reached on several ways is still one. */
+  readonly id?: string | undefined;
+  /** How much of it; "unknown" where only asking tells. */
+  readonly state: OfferState | "unknown";
 }
 
-/**
- * Asks the local network who has any of these digests, in every way that there is, and yields each
- * offer once, as it comes. Ends as `discover` and `browse` do, and once one of them has found
- * somebody, the other waits no longer than that one.
- *
- * @throws what `discover` throws, if there was no offer; the signal's reason
- */
-export async function* search(
-  digests: readonly Digest[],
-  options: SearchOptions,
-): AsyncGenerator<Offer> {
-  const started = performance.now();
-  const ended = new AbortController();
-  const signal = AbortSignal.any([options.signal, ended.signal]);
-  const report = eachPeerOnce(options.report);
-  const offers = new Arrivals<Offer>(options.signal);
-  let offered = false;
-  let late: ReturnType<typeof setTimeout> | undefined;
-  let failure: { error: unknown } | undefined;
+/** A search for peers under way; disposing of it ends it. */
+export interface Search extends AsyncDisposable {
+  /** Those that are found, as they come, each once; ends only with the search. Others may add to it. */
+  readonly offers: OfferQueue;
+  /**
+   * Settles when those that are there have had their time to answer. Rejects with NetworkFailed when
+   * nobody could be asked, or NobodyHasIt when only this machine could.
+   */
+  readonly settled: Promise<void>;
+  /** Tells everybody that this machine is getting the same, and gives what it has of it here. */
+  announce(server: { readonly port: number; readonly id: string }): void;
+}
 
-  const take = async (source: AsyncIterable<Offer>) => {
-    using _more = offers.hold();
-    try {
-      for await (const offer of source) {
-        offered = true;
-        offers.add(`${offer.peer.address} ${offer.peer.port} ${offer.digest}`, offer);
-        const left = started + WAIT_FOR_LATE_MS - performance.now();
-        late ??= setTimeout(() => ended.abort(), Math.max(0, left));
+/** Offers that wait to be taken, each once. */
+export class OfferQueue {
+  readonly #offers: Offer[] = [];
+  readonly #seen = new Set<string>();
+  #ended = false;
+  #wake: () => void = () => {};
+
+  /** Returns whether the offer is a new one. */
+  add(offer: Offer): boolean {
+    const { peer, digest, state } = offer;
+    const key = `${peer.address} ${peer.port} ${digest} ${state === "pending"}`;
+    if (this.#seen.has(key) || this.#ended) return false;
+    this.#seen.add(key);
+    this.#offers.push(offer);
+    this.#wake();
+    return true;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Offer> {
+    for (;;) {
+      const offer = this.#offers.shift();
+      if (offer !== undefined) yield offer;
+      else if (this.#ended) return;
+      else {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        this.#wake = resolve;
+        await promise;
       }
-    } catch (error) {
-      failure ??= { error };
     }
-  };
-  const sources = [discover(digests, { ...options, report, signal })];
-  if (options.mdns) {
-    sources.push(browse(digests, { ...options, report, signal, isOffered: () => offered }));
   }
-  const taken = sources.map(take);
-  try {
-    yield* offers;
-    if (failure !== undefined && !offered) throw failure.error;
-  } finally {
-    clearTimeout(late);
-    ended.abort();
-    await Promise.all(taken);
-  }
-}
-
-/** Tells only once that a peer has something, however many ways he was found on. */
-function eachPeerOnce(report: (event: FetchEvent) => void): (event: FetchEvent) => void {
-  const told = new Set<string>();
-  return (event) => {
-    if (event.kind === "has") {
-      const key = `${event.peer} ${event.digest}`;
-      if (told.has(key)) return;
-      told.add(key);
-    }
-    report(event);
-  };
 }

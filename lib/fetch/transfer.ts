@@ -1,92 +1,326 @@
-import { PeerLied } from "../errors.ts";
+import { PeerBusy, PeerFailed, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { BLOCK_SIZE } from "../wire/limits.ts";
+import { MAX_BUSY_ANSWERS, STARVED_MS } from "../wire/limits.ts";
 import type { Assembly } from "./assembly.ts";
-import type { Peer } from "./peer.ts";
+import { AvailabilityWatch } from "./availability_watch.ts";
+import type { Compression } from "./compression.ts";
+import { type Crowd, isPeerFault } from "./crowd.ts";
+import type { DownloadLimit } from "./download_limit.ts";
+import { Doubts } from "./doubts.ts";
+import type { Member } from "./member.ts";
+import { PieceCheck } from "./piece_check.ts";
+import type { Pieces } from "./pieces.ts";
+import { type Holdings, Questions } from "./questions.ts";
+import { type Ask, Schedule } from "./schedule.ts";
+
+export interface TransferOptions {
+  readonly digest: Digest;
+  readonly crowd: Crowd;
+  readonly assembly: Assembly;
+  readonly pieces: Pieces;
+  readonly compression: Compression;
+  readonly limit: DownloadLimit | undefined;
+  readonly signal: AbortSignal;
+  /** A peer is asked for content for the first time. */
+  readonly onFirstAsk: (member: Member) => void;
+  /** Called now and then, when bytes have come. */
+  readonly onProgress: () => void;
+}
 
 /**
- * Gets from one peer what an assembly still lacks.
+ * Gets what an assembly lacks from all peers at once.
  *
- * @param onProgress called now and then, when bytes have come
- * @throws PeerFailed or PeerLied when the peer cannot go on or must not; what it sent that was
- *   right is kept, and another peer goes on from there
- * @throws StoreFailed when it cannot be written
+ * What happens goes to the schedule, one event at a time; what it answers is asked. A peer that fails
+ * or lies is given up, and what it owed is asked of others; one that has no place now is left alone
+ * for a while. Peers that become known meanwhile join.
+ *
+ * @returns whether everything is here; otherwise no peer is left, and none is to be expected
+ * @throws StoreFailed; the signal's reason
  */
-export async function transferFrom(
-  peer: Peer,
-  digest: Digest,
-  assembly: Assembly,
-  options: { signal: AbortSignal; onProgress: () => void },
-): Promise<void> {
-  const { signal, onProgress } = options;
-  const size = assembly.stream.size;
-  while (!assembly.complete) {
-    for (const { start, end } of assembly.missing()) {
-      const block = new Block(assembly, start, peer.name);
-      try {
-        for await (const part of peer.content(digest, { start, end, size }, signal)) {
-          if (block.push(part)) {
-            refuseLiar(peer, assembly);
-            onProgress();
-          }
-        }
-      } finally {
-        block.flush();
-      }
-      refuseLiar(peer, assembly);
-      onProgress();
-    }
+export async function transferFromAll(options: TransferOptions): Promise<boolean> {
+  const transfer = new Transfer(options);
+  try {
+    return await transfer.result;
+  } finally {
+    await transfer.end();
   }
 }
 
-function refuseLiar(peer: Peer, assembly: Assembly): void {
-  const lie = assembly.liars.get(peer.name);
-  if (lie !== undefined) throw new PeerLied(peer.name, lie);
-}
+class Transfer {
+  readonly #options: TransferOptions;
+  readonly #schedule: Schedule;
+  readonly #questions: Questions;
+  readonly #watch: AvailabilityWatch;
+  readonly #doubts: Doubts;
+  readonly #check = new PieceCheck();
+  readonly #over = new AbortController();
+  readonly #asks = new Map<number, { member: Member; abort: AbortController }>();
+  readonly #tasks = new Set<Promise<void>>();
+  /** How often in a row each had no place. */
+  readonly #busy = new Map<Member, number>();
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  readonly #known = new Set<Member>();
+  readonly #finished = Promise.withResolvers<boolean>();
+  #starving: ReturnType<typeof setTimeout> | undefined;
+  #settling = false;
 
-/**
- * Gathers what comes in small parts into blocks, so that most files reach the assembly whole
- * and are hashed and written in one go.
- */
-class Block {
-  readonly #assembly: Assembly;
-  readonly #from: string;
-  readonly #buffer = new Uint8Array(BLOCK_SIZE);
-  #offset: number;
-  #filled = 0;
-
-  constructor(assembly: Assembly, offset: number, from: string) {
-    this.#assembly = assembly;
-    this.#offset = offset;
-    this.#from = from;
-  }
-
-  /** Takes the next bytes; returns whether some went on to the assembly. */
-  push(part: Uint8Array): boolean {
-    let wrote = false;
-    for (let at = 0; at < part.length;) {
-      const count = Math.min(part.length - at, BLOCK_SIZE - this.#filled);
-      this.#buffer.set(part.subarray(at, at + count), this.#filled);
-      this.#filled += count;
-      at += count;
-      if (this.#filled === BLOCK_SIZE) {
-        this.#write(this.#assembly.wholeFilesEnd(this.#offset, this.#offset + this.#filled));
-        wrote = true;
-      }
+  constructor(options: TransferOptions) {
+    const { digest, crowd, assembly, pieces, signal } = options;
+    this.#options = options;
+    const { map } = pieces;
+    this.#schedule = new Schedule({
+      pieces: map.count,
+      pieceSize: map.pieceSize,
+      random: Math.random,
+    });
+    const over = AbortSignal.any([signal, this.#over.signal]);
+    this.#doubts = new Doubts({
+      digest,
+      crowd,
+      assembly,
+      pieces,
+      check: this.#check,
+      signal: over,
+      leave: (member) => this.#leave(member),
+      readmit: (member) => this.#join(member),
+      changed: () => this.#pump(),
+    });
+    this.#questions = new Questions({
+      ...options,
+      schedule: this.#schedule,
+      check: this.#check,
+      doubts: this.#doubts,
+      holdings: (member, has) => this.#holds(member, has),
+    });
+    this.#watch = new AvailabilityWatch(digest, assembly.stream.size, over, {
+      holds: (member, has) => this.#holds(member, has),
+      failed: (member, error) => this.#failed(member, error),
+    });
+    for (let piece = 0; piece < map.count; piece++) {
+      if (map.isHere(piece)) this.#schedule.arrived(piece);
     }
-    return wrote;
+    pieces.listener = {
+      arrived: (piece) => this.#schedule.arrived(piece),
+      missing: (piece) => this.#schedule.missing(piece),
+      doubted: (index) => this.#spawn(this.#doubts.resolve(index)),
+      settled: (extent) => this.#doubts.settled(extent),
+    };
+    crowd.onJoin = (member) => this.#join(member);
+    crowd.onSettled = () => this.#pump();
+    signal.addEventListener("abort", this.#onAbort);
+    for (const member of crowd.usable) this.#join(member);
+    this.#pump();
   }
 
-  /** Hands over what is left. */
-  flush(): void {
-    if (this.#filled > 0) this.#write(this.#offset + this.#filled);
+  get result(): Promise<boolean> {
+    return this.#finished.promise;
   }
 
-  #write(end: number): void {
-    const count = end - this.#offset;
-    this.#assembly.write(this.#offset, this.#buffer.subarray(0, count), this.#from);
-    this.#buffer.copyWithin(0, count, this.#filled);
-    this.#offset = end;
-    this.#filled -= count;
+  /** Ends everything that is under way; afterwards nothing is written any more. */
+  async end(): Promise<void> {
+    const { crowd, pieces, signal } = this.#options;
+    signal.removeEventListener("abort", this.#onAbort);
+    crowd.onJoin = () => {};
+    crowd.onSettled = () => {};
+    this.#over.abort(new Error("the transfer is over"));
+    for (const { abort } of this.#asks.values()) abort.abort();
+    this.#timers.forEach(clearTimeout);
+    clearTimeout(this.#starving);
+    await Promise.all(this.#tasks);
+    await this.#watch.ended;
+    pieces.listener = undefined;
+  }
+
+  readonly #onAbort = () => this.#finished.reject(this.#options.signal.reason);
+
+  #join(member: Member): void {
+    if (this.#isOver || (member.state !== "seed" && member.state !== "partial")) return;
+    this.#schedule.join(member.name, member.state === "seed");
+    if (member.state === "partial") {
+      this.#watch.add(member);
+      // Others are getting the same: what is here is to be given on before files are complete.
+      this.#spawn(this.#doubts.adoptDigests());
+    }
+    this.#known.add(member);
+    this.#pump();
+  }
+
+  /** Asks nothing more of a member, and gives up what it is asked for. */
+  #leave(member: Member): void {
+    this.#watch.remove(member);
+    for (const [id, ask] of this.#asks) {
+      if (ask.member !== member) continue;
+      this.#asks.delete(id);
+      ask.abort.abort();
+    }
+    this.#schedule.leave(member.name);
+    this.#known.delete(member);
+  }
+
+  #holds(member: Member, has: Holdings): void {
+    if (!this.#known.has(member)) return;
+    if (has === "archives") {
+      this.#leave(member);
+      member.state = "archives";
+      this.#doubts.left(member);
+    } else if (has === "all") {
+      member.state = "seed";
+      this.#watch.remove(member);
+      this.#schedule.complete(member.name);
+    } else if (member.state === "partial") this.#schedule.offer(member.name, has);
+    else {
+      // It was taken for one that has everything.
+      this.#leave(member);
+      member.state = "partial";
+      this.#join(member);
+      this.#schedule.offer(member.name, has);
+    }
+    this.#pump();
+  }
+
+  #failed(member: Member, error: unknown): void {
+    if (error instanceof PeerBusy) {
+      this.#waitFor(member, error);
+      return;
+    }
+    if (!isPeerFault(error)) {
+      if (!this.#isOver) this.#finished.reject(error);
+      return;
+    }
+    this.#leave(member);
+    this.#options.crowd.drop(member, error);
+    this.#doubts.left(member);
+  }
+
+  #waitFor(member: Member, { retryAfterSeconds }: PeerBusy): void {
+    const times = (this.#busy.get(member) ?? 0) + 1;
+    if (times > MAX_BUSY_ANSWERS) {
+      const reason = `it had no place ${times} times in a row`;
+      this.#failed(member, new PeerFailed(member.name, reason));
+      return;
+    }
+    this.#busy.set(member, times);
+    this.#refreshPauses();
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#paused.delete(member);
+      this.#refreshPauses();
+      this.#pump();
+    }, retryAfterSeconds * 1000);
+    this.#timers.add(timer);
+    this.#paused.add(member);
+    this.#refreshPauses();
+  }
+
+  readonly #paused = new Set<Member>();
+
+  /** Who has no place is not asked; nor is anybody else while one peer has to be asked alone. */
+  #refreshPauses(): void {
+    const alone = this.#doubts.alone;
+    for (const member of this.#known) {
+      const paused = this.#paused.has(member) || (alone !== undefined && alone !== member);
+      if (paused) this.#schedule.pause(member.name);
+      else this.#schedule.resume(member.name);
+    }
+    if (alone === undefined) return;
+    for (const [id, { member, abort }] of this.#asks) {
+      if (member === alone) continue;
+      this.#asks.delete(id);
+      abort.abort();
+      this.#schedule.over(id);
+    }
+  }
+
+  #pump(): void {
+    if (this.#isOver) return;
+    const { assembly, crowd } = this.#options;
+    if (assembly.complete) {
+      this.#finished.resolve(true);
+      return;
+    }
+    this.#refreshPauses();
+    for (const ask of this.#schedule.next()) this.#start(ask);
+    for (const [id, { abort }] of this.#asks) if (this.#schedule.useless(id)) abort.abort();
+    if (this.#schedule.done) this.#settle();
+    if (this.#asks.size > 0) {
+      clearTimeout(this.#starving);
+      this.#starving = undefined;
+    } else if (crowd.usable.length === 0 && crowd.suspects.length > 0) this.#doubts.readmitAll();
+    else if (crowd.usable.length === 0 && crowd.settled) this.#finished.resolve(false);
+    else this.#starving ??= setTimeout(() => this.#starve(), STARVED_MS);
+  }
+
+  /** Everything is here, but large files are still to be hashed. */
+  #settle(): void {
+    if (this.#settling) return;
+    this.#settling = true;
+    const settled = this.#options.assembly.settle(this.#over.signal).finally(() => {
+      this.#settling = false;
+    });
+    this.#spawn(settled.then(() => this.#pump()));
+  }
+
+  /** Nobody has what is missing, and nothing has come for long. */
+  #starve(): void {
+    this.#starving = undefined;
+    const { crowd } = this.#options;
+    // Somebody is told to wait, or something is being found out.
+    if (this.#paused.size > 0 || this.#settling || this.#asks.size > 0 || this.#doubts.busy) {
+      this.#pump();
+      return;
+    }
+    for (const member of crowd.usable) {
+      this.#failed(member, new PeerFailed(member.name, "it got nothing more of what is missing"));
+    }
+    if (crowd.usable.length === 0 && crowd.settled) this.#finished.resolve(false);
+    else this.#pump();
+  }
+
+  #start(ask: Ask): void {
+    const member = this.#options.crowd.members.get(ask.peer)!;
+    const abort = new AbortController();
+    this.#asks.set(ask.id, { member, abort });
+    if (member.tally.questions++ === 0) this.#options.onFirstAsk(member);
+    this.#spawn(this.#perform(ask, member, abort.signal));
+  }
+
+  async #perform(ask: Ask, member: Member, signal: AbortSignal): Promise<void> {
+    const started = performance.now();
+    const before = member.tally.bytes;
+    try {
+      await this.#questions.ask(ask, member, signal);
+      this.#busy.delete(member);
+    } catch (error) {
+      if (!signal.aborted && !this.#isOver) this.#failed(member, error);
+    } finally {
+      this.#asks.delete(ask.id);
+      const seconds = (performance.now() - started) / 1000;
+      member.tally.seconds += seconds;
+      const bytes = member.tally.bytes - before;
+      this.#schedule.over(ask.id, bytes > 0 ? { bytes, seconds } : undefined);
+      this.#dropLiars();
+      this.#pump();
+    }
+  }
+
+  #dropLiars(): void {
+    const { assembly, crowd } = this.#options;
+    for (const [name, lie] of assembly.liars) {
+      const member = crowd.members.get(name);
+      if (member === undefined || member.state === "gone") continue;
+      this.#failed(member, new PeerLied(name, lie));
+    }
+  }
+
+  /** Something that goes on by itself until the transfer is over; its failure is the transfer's. */
+  #spawn(task: Promise<void>): void {
+    const watched = task.catch((error) => {
+      if (!this.#isOver) this.#finished.reject(error);
+    }).finally(() => this.#tasks.delete(watched));
+    this.#tasks.add(watched);
+  }
+
+  get #isOver(): boolean {
+    return this.#over.signal.aborted || this.#options.signal.aborted;
   }
 }

@@ -1,6 +1,6 @@
 import { NetworkFailed, ShareError, UsageError } from "../errors.ts";
 import type { ReportServe } from "../serve/events.ts";
-import { type Server, type ServerOptions, startServer } from "../serve/server.ts";
+import { type ServerOptions, type Serving, startServer } from "../serve/server.ts";
 import { forbiddenPowers, giveUpPowers } from "./confinement.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { pathsOfStore } from "./store_paths.ts";
@@ -14,7 +14,10 @@ import { pathsOfStore } from "./store_paths.ts";
  *
  * @throws NetworkFailed when the port cannot be listened on
  */
-export async function serveConfined(options: ServerOptions, report: ReportServe): Promise<Server> {
+export async function serveConfined(
+  options: ServerOptions,
+  report: ReportServe,
+): Promise<Serving> {
   if (forbiddenPowers().length === 0) return startServer(options, report);
   const worker = new Worker(new URL("./serve_worker.ts", import.meta.url), {
     type: "module",

@@ -66,6 +66,8 @@ export interface AnnouncerOptions {
   readonly makeHost: () => string;
   /** The TCP port. */
   readonly port: number;
+  /** What the server calls itself in its answers to queries. */
+  readonly id: string;
   /** Gives numbers from 0 to 1: so that machines that wake together do not speak together. */
   readonly random: () => number;
 }
@@ -179,9 +181,9 @@ export class Announcer {
   }
 
   #own({ way }: State): DnsRecord[] {
-    const { port } = this.#options;
+    const { port, id } = this.#options;
     const { addresses } = way;
-    return recordsOf({ instance: this.instance, host: this.#host, port, addresses });
+    return recordsOf({ instance: this.instance, host: this.#host, port, id, addresses });
   }
 
   #isPointer({ data }: DnsRecord): boolean {

@@ -3,6 +3,7 @@ import { isLinkLocal, type NetworkInterface } from "../net/interfaces.ts";
 import { decodeMessage, encodeMessage } from "../wire/dns_message.ts";
 import { formatName } from "../wire/dns_name.ts";
 import { instanceName } from "../wire/dns_sd.ts";
+import { randomHex } from "../wire/server_id.ts";
 import type { Access } from "./access.ts";
 import { Announcer, type Asker, type Outgoing } from "./announcer.ts";
 import type { ReportServe } from "./events.ts";
@@ -11,6 +12,8 @@ import { QueryRate } from "./rate.ts";
 export interface AnnouncingOptions {
   /** The TCP port that the store is served on. */
   readonly port: number;
+  /** What the server calls itself in its answers to queries. */
+  readonly id: string;
   /** This machine's names; the first one becomes the store's. */
   readonly names: readonly string[];
   readonly interfaces: readonly NetworkInterface[];
@@ -51,6 +54,7 @@ class AnnouncingStore implements Announcing {
       wanted: options.names[0] ?? "",
       makeHost,
       port: options.port,
+      id: options.id,
       random: Math.random,
     });
     this.#heard = this.#hear();
@@ -127,8 +131,7 @@ class AnnouncingStore implements Announcing {
 
 /** Of another name than the system's, which another program may announce, or find taken by us. */
 function makeHost(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(6));
-  return `0share-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  return `0share-${randomHex()}`;
 }
 
 /**

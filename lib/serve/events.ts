@@ -15,8 +15,8 @@ export type ServeEvent =
     kind: "downloader";
     peer: { readonly address: string; readonly port: number };
     digest: Digest;
-    /** Of the query: one's own is heard as well. */
-    nonce: string | undefined;
+    /** Which server that is. */
+    id: string | undefined;
   }
   | { kind: "get"; from: string; method: string; path: string }
   | { kind: "answered"; from: string; method: string; path: string; status: number }

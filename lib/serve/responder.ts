@@ -13,11 +13,11 @@ import { QueryRate } from "./rate.ts";
  * Silence for whoever may not be served, asks too often, says something else, or wants what is not
  * here: an answer that can be provoked for nothing is a gift to whoever forges addresses.
  *
- * @param httpPort where the answers say that the content is to be had
+ * @param own where the answers say that the content is to be had, and which server that is
  */
 export async function respond(
   socket: QuerySocket,
-  httpPort: number,
+  own: { readonly port: number; readonly id: string },
   holdings: Holdings,
   access: Access,
   report: ReportServe,
@@ -41,13 +41,14 @@ export async function respond(
       offers.push({ digest, state: complete ? "have" : "partial" });
       // A download may have begun between the repetitions: each digest is told of on its own.
       if (complete || query.port === undefined || !downloaders.isNew(query.nonce, digest)) continue;
+      if (query.id === own.id) continue;
       const peer = { address: from.address, port: query.port };
-      report({ kind: "downloader", peer, digest, nonce: query.nonce });
+      report({ kind: "downloader", peer, digest, id: query.id });
     }
     if (offers.length === 0) continue;
     if (isNew) report({ kind: "reply", to: sender });
     const error = await socket.send(
-      encodeReply({ port: httpPort, offers, nonce: query.nonce }),
+      encodeReply({ ...own, offers, nonce: query.nonce }),
       from,
     );
     if (error !== undefined) {

@@ -3,6 +3,7 @@ import type { Digest } from "../manifest/digest.ts";
 import type { NetworkInterface } from "../net/interfaces.ts";
 import { QuerySocket } from "../net/hear.ts";
 import { SHUTDOWN_MS } from "../wire/limits.ts";
+import { randomHex } from "../wire/server_id.ts";
 import { accessFor } from "./access.ts";
 import { announce } from "./announcing.ts";
 import type { ReportServe } from "./events.ts";
@@ -39,7 +40,8 @@ export interface ServerOptions {
   readonly uploadLimit?: number | undefined;
 }
 
-export interface Server {
+/** A server that runs, maybe in another thread. */
+export interface Serving {
   /** Tells it that interfaces have come or gone. */
   update(interfaces: readonly NetworkInterface[]): void;
   /**
@@ -49,6 +51,13 @@ export interface Server {
   stop(): Promise<void>;
   /** Settles when it has stopped; rejects when it failed. */
   readonly finished: Promise<void>;
+}
+
+export interface Server extends Serving {
+  /** Where it answers over HTTP. */
+  readonly port: number;
+  /** What it calls itself in its answers to queries. */
+  readonly id: string;
 }
 
 /**
@@ -72,12 +81,13 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
   });
   const servers = listen(options.port, handler);
   const port = servers[0]!.addr.port;
+  const id = randomHex();
 
   let socket: QuerySocket | undefined;
   let responding = Promise.resolve();
   try {
     socket = new QuerySocket(options.discoveryPort, options.interfaces);
-    responding = respond(socket, port, holdings, access, report);
+    responding = respond(socket, { port, id }, holdings, access, report);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     report({
@@ -93,12 +103,14 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
   });
 
   const announcing = options.announce
-    ? announce({ port, names: options.names, interfaces: options.interfaces, access }, report)
+    ? announce({ port, id, names: options.names, interfaces: options.interfaces, access }, report)
     : undefined;
 
   const finished = Promise.all([responding, ...servers.map((server) => server.finished)])
     .then(() => {});
   return {
+    port,
+    id,
     finished,
     update(interfaces) {
       socket?.update(interfaces);

@@ -3,10 +3,14 @@ import { storeError } from "./errors.ts";
 import { pathIn } from "./lookup.ts";
 import { STAGING_PREFIX } from "./staging.ts";
 
-/** Not here; all of its bytes are on the disk; and verified, so that it may be given to others. */
+/**
+ * Not here; all of it that belongs to large files is on the disk; verified, so that it may be given
+ * to others. What belongs to small files is on the disk when these are, and only their hashes tell.
+ */
 export type PieceState = 0 | 1 | 2;
 
 const NAME = "pieces";
+const NEW_NAME = "pieces.new";
 
 /**
  * How far a download is, for whoever continues it and for a server on this machine: a file in staging
@@ -23,10 +27,13 @@ export class PieceFile implements Disposable {
    * @throws StoreFailed
    */
   constructor(store: string, digest: Digest, states: Uint8Array) {
-    this.#path = pathOf(store, digest);
+    this.#path = pathOf(store, digest, NAME);
+    const path = pathOf(store, digest, NEW_NAME);
     try {
-      this.#file = Deno.openSync(this.#path, { write: true, create: true, truncate: true });
+      this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
       this.#file.writeSync(states);
+      // A run that is killed just now leaves the old states or the new ones, never none.
+      Deno.renameSync(path, this.#path);
     } catch (cause) {
       throw storeError("write", this.#path, cause);
     }
@@ -50,13 +57,13 @@ export class PieceFile implements Disposable {
 /** What a download, running or interrupted, has of its pieces; undefined if there is none. */
 export function readPieceStates(store: string, digest: Digest): Uint8Array | undefined {
   try {
-    const path = pathOf(store, digest);
+    const path = pathOf(store, digest, NAME);
     return Deno.lstatSync(path).isFile ? Deno.readFileSync(path) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function pathOf(store: string, digest: Digest): string {
-  return `${pathIn(store, STAGING_PREFIX + digest)}/${NAME}`;
+function pathOf(store: string, digest: Digest, name: string): string {
+  return `${pathIn(store, STAGING_PREFIX + digest)}/${name}`;
 }

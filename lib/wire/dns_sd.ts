@@ -16,6 +16,9 @@ const ENUMERATION: DnsName = ["_services", "_dns-sd", "_udp", "local"];
 /** What the TXT record says: that this peer answers the routes of `docs/protocol.md`. */
 const OWN_ROUTES = "0share=1";
 
+/** And which server it is, as in its answers to queries. */
+const ID = /^id=([0-9a-f]{16})$/;
+
 /** How long records may be believed, in seconds (RFC 6762, section 10): those with addresses less. */
 const TTL = 4500;
 const HOST_TTL = 120;
@@ -34,6 +37,8 @@ export interface AnnouncedStore {
   readonly host: string;
   /** The TCP port. */
   readonly port: number;
+  /** What it calls itself in answers to queries: 16 lower-case hexadecimal digits. */
+  readonly id: string;
   /** Of this machine on this link, without scope. */
   readonly addresses: readonly string[];
 }
@@ -64,7 +69,12 @@ export function recordsOf(store: AnnouncedStore): DnsRecord[] {
       unique: true,
       data: { type: "SRV", priority: 0, weight: 0, port, target: host },
     },
-    { name, ttl: TTL, unique: true, data: { type: "TXT", strings: ["txtvers=1", OWN_ROUTES] } },
+    {
+      name,
+      ttl: TTL,
+      unique: true,
+      data: { type: "TXT", strings: ["txtvers=1", OWN_ROUTES, `id=${store.id}`] },
+    },
     ...store.addresses.slice(0, MAX_ADDRESSES).map((address): DnsRecord => ({
       name: host,
       ttl: HOST_TTL,
@@ -152,8 +162,8 @@ export interface FoundStore {
   readonly port: number | undefined;
   /** The addresses that the message gives it. */
   readonly addresses: readonly string[];
-  /** Whether it says that it answers the routes of `docs/protocol.md`. */
-  readonly knowsRoutes: boolean;
+  /** Which server it is, if it says that it answers the routes of `docs/protocol.md`. */
+  readonly id: string | undefined;
 }
 
 /** The stores that a message tells of, each once. Nothing of it is verified. */
@@ -178,7 +188,13 @@ export function storesIn(message: DnsMessage): FoundStore[] {
     const addresses = srv === undefined
       ? []
       : [...of("A", srv.target), ...of("AAAA", srv.target)].map(({ address }) => address);
-    const knowsRoutes = of("TXT", instance).some(({ strings }) => strings.includes(OWN_ROUTES));
-    return { instance, port: srv?.port, addresses, knowsRoutes };
+    const texts = of("TXT", instance).flatMap(({ strings }) => strings);
+    const id = texts.map((text) => ID.exec(text)?.[1]).find((id) => id !== undefined);
+    return {
+      instance,
+      port: srv?.port,
+      addresses,
+      id: texts.includes(OWN_ROUTES) ? id : undefined,
+    };
   });
 }

@@ -73,6 +73,27 @@ export const CONNECT_TIMEOUT_MS = 5000;
 /** How long a peer may send nothing in the middle of an answer. */
 export const STALL_TIMEOUT_MS = 2000;
 
+/** What a peer has to send at least in so much time of waiting for him: less is as good as nothing. */
+export const TRICKLE = { bytes: 512, ms: 10_000 } as const;
+
+/** How long a peer is listened to that says, at most, that he has no place, in seconds at a time. */
+export const MAX_RETRY_SECONDS = 10;
+
+/** How often in a row he may say so: a busy room is waited for, but not for ever. */
+export const MAX_BUSY_ANSWERS = 30;
+
+/** How long to wait for the manifest of one peer before another one is asked for it as well. */
+export const SECOND_MANIFEST_MS = 500;
+
+/** How long partial peers that have nothing new are waited for when nobody has the rest. */
+export const STARVED_MS = 15_000;
+
+/** Between two questions to a partial peer for what it has: its answers to other questions say it, too. */
+export const AVAILABILITY_PAUSE_MS = 400;
+
+/** Partial peers that are asked what they have at a time: more than are asked for pieces at a time. */
+export const MAX_WATCHED_PEERS = 24;
+
 /** What a fetch gathers before it hashes and writes, in bytes: large enough to hide the calls. */
 export const BLOCK_SIZE = 256 * 1024;
 

@@ -4,6 +4,7 @@ import { MAX_DATAGRAM_SIZE } from "./limits.ts";
 import { lineOfNonce, nonceOfLine } from "./nonce.ts";
 import { lineOfPort, portOfLine } from "./port.ts";
 import { offerLine, REPLY_OVERHEAD } from "./reply.ts";
+import { idOfLine, lineOfId } from "./server_id.ts";
 
 const TITLE = "0share";
 
@@ -13,6 +14,8 @@ export interface Query {
   readonly digests: readonly Digest[];
   /** Where the sender answers over HTTP with what it has of them, if it does. */
   readonly port?: number | undefined;
+  /** Which server that is: a machine with several addresses asks from each. */
+  readonly id?: string | undefined;
   /** 16 lower-case hexadecimal digits that a reply has to repeat; the program of 2008 has none. */
   readonly nonce?: string | undefined;
 }
@@ -21,11 +24,12 @@ export interface Query {
  * The datagrams that ask for these digests, each once: as few as there can be while the reply to
  * each, whatever is offered, still fits in one datagram too. None for no digest.
  *
- * @throws RangeError for a port that is none, TypeError for a nonce that is none
+ * @throws RangeError for a port that is none, TypeError for a nonce or an id that is none
  */
 export function encodeQuery(query: Query): Uint8Array<ArrayBuffer>[] {
   const last = [
     ...(query.port === undefined ? [] : [lineOfPort(query.port)]),
+    ...(query.id === undefined ? [] : [lineOfId(query.id)]),
     ...(query.nonce === undefined ? [] : [lineOfNonce(query.nonce)]),
   ];
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
@@ -47,7 +51,7 @@ export function encodeQuery(query: Query): Uint8Array<ArrayBuffer>[] {
 }
 
 /**
- * Reads a datagram, whatever it is. Lines that are neither a digest nor a port nor a nonce are
+ * Reads a datagram, whatever it is. Lines that are neither a digest nor a port, an id or a nonce are
  * ignored, and so are repetitions; of several ports or nonces the last one counts.
  *
  * @returns undefined for what is no query, or asks for nothing
@@ -58,9 +62,11 @@ export function decodeQuery(bytes: Uint8Array): Query | undefined {
   const digests = [...new Set(lines.filter(isDigest))];
   if (digests.length === 0) return undefined;
   const port = lines.map(portOfLine).findLast((port) => port !== undefined);
+  const id = lines.map(idOfLine).findLast((id) => id !== undefined);
   return {
     digests,
     ...(port === undefined ? {} : { port }),
+    ...(id === undefined ? {} : { id }),
     nonce: lines.map(nonceOfLine).findLast((nonce) => nonce !== undefined),
   };
 }

@@ -3,6 +3,7 @@ import { decodeLines, encodeLines } from "./datagram.ts";
 import { MAX_DATAGRAM_SIZE } from "./limits.ts";
 import { lineOfNonce, nonceOfLine } from "./nonce.ts";
 import { lineOfPort, portOfLine } from "./port.ts";
+import { idOfLine, lineOfId } from "./server_id.ts";
 
 const TITLE = "0share-reply";
 
@@ -19,6 +20,8 @@ export interface Offered {
 export interface Reply {
   /** The TCP port of its HTTP server, at the address that the reply comes from. */
   readonly port: number;
+  /** Which server that is: one that is reached on several ways has one id on all of them. */
+  readonly id?: string | undefined;
   /** Each digest at most once. */
   readonly offers: readonly Offered[];
   /** That of the query. */
@@ -28,7 +31,8 @@ export interface Reply {
 const STATES: ReadonlySet<string> = new Set<OfferState>(["have", "partial", "pending"]);
 
 /** The size of a reply beside its offers, in bytes, at most. */
-export const REPLY_OVERHEAD = `${TITLE}\nport 65535\nnonce 0123456789abcdef\n`.length;
+export const REPLY_OVERHEAD =
+  `${TITLE}\nport 65535\nid 0123456789abcdef\nnonce 0123456789abcdef\n`.length;
 
 /** The line that makes an offer, without the newline. */
 export function offerLine({ digest, state }: Offered): string {
@@ -39,10 +43,11 @@ export function offerLine({ digest, state }: Offered): string {
  * The datagram that makes these offers. Those that do not fit are left out: a query of ours never
  * asks for more than fits.
  *
- * @throws RangeError for a port that is none, TypeError for a nonce that is none
+ * @throws RangeError for a port that is none, TypeError for a nonce or an id that is none
  */
 export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
   const lines = [TITLE, lineOfPort(reply.port)];
+  if (reply.id !== undefined) lines.push(lineOfId(reply.id));
   let size = REPLY_OVERHEAD;
   for (const offer of reply.offers) {
     const line = offerLine(offer);
@@ -56,7 +61,7 @@ export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
 
 /**
  * Reads a datagram, whatever it is. Lines that say nothing known are ignored, and so is what a
- * second line says of the same digest; of several nonces the last one counts.
+ * second line says of the same digest; of several ids or nonces the last one counts.
  *
  * @returns undefined for what is no reply, offers nothing, or does not give exactly one port
  */
@@ -65,6 +70,7 @@ export function decodeReply(bytes: Uint8Array): Reply | undefined {
   if (lines === undefined) return undefined;
   const ports: (number | undefined)[] = [];
   const offers = new Map<Digest, OfferState>();
+  let id: string | undefined;
   let nonce: string | undefined;
   for (const line of lines) {
     const space = line.indexOf(" ");
@@ -73,9 +79,17 @@ export function decodeReply(bytes: Uint8Array): Reply | undefined {
     if (word === "port") ports.push(portOfLine(line));
     else if (STATES.has(word) && isDigest(value)) {
       if (!offers.has(value)) offers.set(value, word as OfferState);
-    } else nonce = nonceOfLine(line) ?? nonce;
+    } else {
+      id = idOfLine(line) ?? id;
+      nonce = nonceOfLine(line) ?? nonce;
+    }
   }
   const [port] = ports;
   if (port === undefined || ports.length > 1 || offers.size === 0) return undefined;
-  return { port, offers: [...offers].map(([digest, state]) => ({ digest, state })), nonce };
+  return {
+    port,
+    ...(id === undefined ? {} : { id }),
+    offers: [...offers].map(([digest, state]) => ({ digest, state })),
+    nonce,
+  };
 }

@@ -1,4 +1,5 @@
-import { zstdCompressSync } from "node:zlib";
+import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { InvalidCoding } from "../errors.ts";
 
 /** Parameters by their number in zstd.h: Deno 2.6 does not name them. */
 const COMPRESSION_LEVEL = 100;
@@ -55,4 +56,22 @@ export function storedFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     at += BLOCK_HEADER_SIZE + part.length;
   }
   return frame;
+}
+
+/**
+ * What a frame holds. Only where `hasZstd`.
+ *
+ * @throws InvalidCoding when that is not exactly `size` bytes, or nothing at all
+ */
+export function expandFrame(frame: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
+  let bytes;
+  try {
+    bytes = zstdDecompressSync(frame, { maxOutputLength: Math.max(1, size) });
+  } catch (cause) {
+    throw new InvalidCoding("it is not a zstd frame of the expected size", { cause });
+  }
+  if (bytes.length !== size) {
+    throw new InvalidCoding(`a frame of ${size} bytes was expected, found ${bytes.length}`);
+  }
+  return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
 }

@@ -49,12 +49,21 @@ for (const kind of ["memory", "a file"]) {
       const path = `${scratch.path}/file`;
       const partial = kind === "memory"
         ? new PartialBuffer(SIZE, "sha256")
-        : new PartialFile(path, "sha256", { resume: false });
+        : new PartialFile(path, SIZE, "sha256", { resume: false });
       try {
         const writes = [...some, rest(some)];
         for (const [index, { start, bytes, from }] of writes.entries()) {
-          partial.write(start, Uint8Array.from(bytes), from);
+          const before = model(writes.slice(0, index)).bytes;
+          const fresh = partial.write(start, Uint8Array.from(bytes), from)
+            .flatMap(({ start, end }) => Array.from({ length: end - start }, (_, n) => start + n));
           const now = model(writes.slice(0, index + 1));
+          const added = [...now.bytes.keys()].filter((at) => before[at] !== now.bytes[at]);
+          assert.deepEqual(fresh, added);
+          const room = new Uint8Array(1);
+          assert.deepEqual(
+            now.bytes.map((_, at) => partial.read(at, room) ? room[0] : undefined),
+            now.bytes,
+          );
           assert.equal(partial.received.size, now.bytes.filter((b) => b !== undefined).length);
           assert.deepEqual(partial.contributors, now.peers);
         }
@@ -69,22 +78,52 @@ for (const kind of ["memory", "a file"]) {
   });
 }
 
-Deno.test("a file is resumed from its beginning, whatever that is", () => {
-  fc.assert(fc.property(fc.integer({ min: 0, max: SIZE }), WRITES, (size, some) => {
+Deno.test("a file is resumed from whatever parts of it are there", () => {
+  const part = fc.tuple(fc.nat(SIZE), fc.nat(SIZE));
+  fc.assert(fc.property(fc.array(part, { maxLength: 4 }), WRITES, (parts, some) => {
     using scratch = new Scratch();
     const path = `${scratch.path}/file`;
-    Deno.writeFileSync(path, new Uint8Array(size).fill(9));
-    const partial = new PartialFile(path, "sha1", { resume: true });
+    Deno.writeFileSync(path, new Uint8Array(SIZE).fill(9));
+    const partial = new PartialFile(path, SIZE, "sha1", { resume: true });
     try {
-      partial.resume(size, "an earlier run");
-      assert.equal(partial.received.size, size);
+      const before: Write[] = [];
+      for (const [a, b] of parts) {
+        const [start, end] = [Math.min(a, b), Math.max(a, b)];
+        partial.resume({ start, end }, "an earlier run");
+        before.push({ start, bytes: new Array(end - start).fill(9), from: "an earlier run" });
+      }
       for (const { start, bytes, from } of [...some, rest(some)]) {
         partial.write(start, Uint8Array.from(bytes), from);
       }
-      const first = { start: 0, bytes: new Array(size).fill(9), from: "an earlier run" };
-      const expected = Uint8Array.from(model([first, ...some, rest(some)]).bytes as number[]);
+      const expected = Uint8Array.from(model([...before, ...some, rest(some)]).bytes as number[]);
       assert.equal(partial.digest(), createHash("sha1").update(expected).digest("hex"));
       assert.deepEqual(new Uint8Array(Deno.readFileSync(path)), expected);
+    } finally {
+      partial.close();
+    }
+  }));
+});
+
+Deno.test("what is forgotten may come again, and then counts", () => {
+  fc.assert(fc.property(WRITES, fc.nat(SIZE), fc.nat(SIZE), (some, a, b) => {
+    using scratch = new Scratch();
+    const path = `${scratch.path}/file`;
+    const partial = new PartialFile(path, SIZE, "sha256", { resume: false });
+    try {
+      for (const { start, bytes, from } of [...some, rest(some)]) {
+        partial.write(start, Uint8Array.from(bytes), from);
+      }
+      while (partial.hashSome());
+      assert.equal(partial.unhashed, 0);
+      const expected = model([...some, rest(some)]).bytes as number[];
+      const [start, end] = [Math.min(a, b), Math.max(a, b)];
+      partial.forget([{ start, end }]);
+      assert.equal(partial.received.size, SIZE - (end - start));
+      partial.write(start, new Uint8Array(end - start).fill(77), "again");
+      expected.fill(77, start, end);
+      const wanted = createHash("sha256").update(Uint8Array.from(expected)).digest("hex");
+      assert.equal(partial.digest(), wanted);
+      assert.equal(partial.digest(), wanted);
     } finally {
       partial.close();
     }
@@ -94,7 +133,7 @@ Deno.test("a file is resumed from its beginning, whatever that is", () => {
 Deno.test("a file that somebody cuts meanwhile has another hash, and nothing hangs", () => {
   using scratch = new Scratch();
   const path = `${scratch.path}/file`;
-  const partial = new PartialFile(path, "sha256", { resume: false });
+  const partial = new PartialFile(path, SIZE, "sha256", { resume: false });
   partial.write(30, new Uint8Array(30), "a");
   Deno.truncateSync(path, 10);
   partial.write(0, new Uint8Array(30), "a");
@@ -113,7 +152,7 @@ Deno.test({
     Deno.symlinkSync("nowhere", `${scratch.path}/dangling`);
     for (const name of ["there", "link", "dangling", "no such directory/file"]) {
       assert.throws(
-        () => new PartialFile(`${scratch.path}/${name}`, "sha256", { resume: false }),
+        () => new PartialFile(`${scratch.path}/${name}`, SIZE, "sha256", { resume: false }),
         StoreFailed,
       );
     }
@@ -126,7 +165,7 @@ Deno.test({
   name: "a disk that is full is a failure of the store",
   ...needs("linux"),
   fn() {
-    const partial = new PartialFile("/dev/full", "sha256", { resume: true });
+    const partial = new PartialFile("/dev/full", SIZE, "sha256", { resume: true });
     try {
       assert.throws(() => partial.write(0, new Uint8Array(10), "a"), (error) => {
         assert.ok(error instanceof StoreFailed);

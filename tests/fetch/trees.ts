@@ -1,7 +1,7 @@
 /** Trees being fetched: what is to come of them, and the staging directory where it comes to be. */
 
 import assert from "node:assert/strict";
-import { Assembly } from "../../lib/fetch/assembly.ts";
+import { Assembly, type AssemblyObserver } from "../../lib/fetch/assembly.ts";
 import { prepareTree } from "../../lib/fetch/leftovers.ts";
 import { algorithmOf } from "../../lib/manifest/digest.ts";
 import { generateManifest } from "../../lib/manifest/generate.ts";
@@ -30,10 +30,14 @@ export class FetchedTree implements Disposable {
     return this.wanted.manifest;
   }
 
-  /** Begins, or continues, to build it. */
-  assembly(): Assembly {
-    const assembly = new Assembly(this.manifest, this.root);
-    prepareTree(this.manifest, this.root, assembly);
+  /**
+   * Begins, or continues, to build it.
+   *
+   * @param states what the run before said of its pieces
+   */
+  assembly(states?: Uint8Array, observer?: AssemblyObserver): Assembly {
+    const assembly = new Assembly(this.manifest, this.root, observer);
+    prepareTree(this.manifest, this.root, assembly, states);
     return assembly;
   }
 

@@ -16,6 +16,7 @@ class Played {
     wanted: "office",
     makeHost: () => `host${++this.#hosts}`,
     port: 38339,
+    id: "0123456789abcdef",
     random: () => 0.5,
   });
   now = 0;
@@ -56,7 +57,7 @@ function standing(...ways: typeof LAN[]): Played {
 }
 
 function own(instance = "office", host = "host1", addresses = LAN.addresses): DnsRecord[] {
-  return recordsOf({ instance, host, port: 38339, addresses });
+  return recordsOf({ instance, host, port: 38339, id: "0123456789abcdef", addresses });
 }
 
 /** What another machine says of a store of the same name. */

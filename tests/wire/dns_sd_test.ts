@@ -21,6 +21,7 @@ const STORE: AnnouncedStore = {
   instance: "Büro 1.5",
   host: "0share-0123456789ab",
   port: 38339,
+  id: "0123456789abcdef",
   addresses: ["192.168.77.1", "fd77::1"],
 };
 
@@ -90,7 +91,7 @@ Deno.test("what is announced is found, and once", () => {
     instance: instanceName(STORE.instance),
     port: 38339,
     addresses: STORE.addresses,
-    knowsRoutes: true,
+    id: STORE.id,
   }]);
   assert.equal(storesIn({ ...response, answers: ALL }).length, 1);
 });

@@ -3,7 +3,7 @@ import { ShareError, UsageError } from "../../errors.ts";
 import { networkInterfaces } from "../../net/interfaces.ts";
 import { serveConfined } from "../../sandbox/serve.ts";
 import { isReadable, pathsOfStore } from "../../sandbox/store_paths.ts";
-import type { Server } from "../../serve/server.ts";
+import type { Serving } from "../../serve/server.ts";
 import { storeLocations } from "../../store/locations.ts";
 import { PORT } from "../../wire/limits.ts";
 import type { Command } from "../command.ts";
@@ -77,7 +77,7 @@ export const serve: Command = {
 };
 
 /** Runs until SIGINT or SIGTERM; a second one does not wait for transfers. */
-async function untilInterrupted(server: Server): Promise<void> {
+async function untilInterrupted(server: Serving): Promise<void> {
   const interrupted = Promise.withResolvers<void>();
   const release = onInterrupt(() => interrupted.resolve());
   const watch = setInterval(() => server.update(networkInterfaces()), INTERFACE_CHECK_MS);

@@ -1,0 +1,73 @@
+import type { OfferQueue, Search } from "../fetch/search.ts";
+import type { Digest } from "../manifest/digest.ts";
+import { networkInterfaces } from "../net/interfaces.ts";
+import type { ServeEvent } from "../serve/events.ts";
+import type { Server } from "../serve/server.ts";
+
+export interface SharingOptions {
+  /** The stores that downloads go to. */
+  readonly stores: readonly string[];
+  /** All that may be downloaded: nothing else is given to anyone. */
+  readonly digests: readonly Digest[];
+  readonly discoveryPort: number;
+  /** In bytes per second. */
+  readonly uploadLimit: number | undefined;
+  readonly onEvent: (event: ServeEvent) => void;
+  /** It cannot be done; fetching goes on without. */
+  readonly onFailure: (reason: string) => void;
+}
+
+/**
+ * Gives what this process is fetching to others that are getting the same: what is verified of it, as
+ * long as the process runs. Who is heard to be getting the same is told to the search.
+ */
+export class Sharing implements AsyncDisposable {
+  readonly #options: SharingOptions;
+  readonly #listeners = new Map<Digest, OfferQueue>();
+  #server: Promise<Server | undefined> | undefined;
+
+  constructor(options: SharingOptions) {
+    this.#options = options;
+  }
+
+  /** From now on; the server is started for the first. */
+  share(digest: Digest, search: Search): void {
+    this.#listeners.set(digest, search.offers);
+    this.#server ??= this.#start();
+    void this.#server.then((server) => {
+      if (server !== undefined) search.announce({ port: server.port, id: server.id });
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#server)?.stop();
+  }
+
+  async #start(): Promise<Server | undefined> {
+    const { stores, digests, discoveryPort, uploadLimit, onFailure } = this.#options;
+    try {
+      // Loaded only when there is something to share: most fetches are small.
+      const { startServer } = await import("../serve/server.ts");
+      return startServer({
+        stores,
+        port: 0,
+        discoveryPort,
+        allow: [],
+        names: [],
+        interfaces: networkInterfaces(),
+        only: digests,
+        uploadLimit,
+      }, (event) => this.#take(event));
+    } catch (error) {
+      onFailure(error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
+  }
+
+  #take(event: ServeEvent): void {
+    this.#options.onEvent(event);
+    if (event.kind !== "downloader") return;
+    const { digest, id, peer } = event;
+    this.#listeners.get(digest)?.add({ peer, digest, id, state: "partial" });
+  }
+}

@@ -1,0 +1,84 @@
+import { PeerBusy, PeerFailed } from "../errors.ts";
+import type { Digest } from "../manifest/digest.ts";
+import { encodeBitfield } from "../wire/bitfield.ts";
+import { AVAILABILITY_PAUSE_MS, MAX_WAIT_SECONDS, MAX_WATCHED_PEERS } from "../wire/limits.ts";
+import type { Member } from "./member.ts";
+import { pause } from "./pause.ts";
+
+export interface WatchListener {
+  /** What a peer has: all of it, or 0 or 1 a piece. */
+  holds(member: Member, has: "all" | Uint8Array): void;
+  failed(member: Member, error: unknown): void;
+}
+
+/**
+ * Keeps asking partial peers what they have, each until it has everything, fails, or is removed. Of
+ * a large crowd only some are watched at a time, and others take their places.
+ */
+export class AvailabilityWatch {
+  readonly #digest: Digest;
+  readonly #size: number;
+  readonly #signal: AbortSignal;
+  readonly #listener: WatchListener;
+  readonly #watched = new Map<Member, { abort: AbortController; task: Promise<void> }>();
+  readonly #waiting = new Set<Member>();
+  readonly #ending = new Set<Promise<void>>();
+
+  /** @param size of the content stream, in bytes */
+  constructor(digest: Digest, size: number, signal: AbortSignal, listener: WatchListener) {
+    this.#digest = digest;
+    this.#size = size;
+    this.#signal = signal;
+    this.#listener = listener;
+  }
+
+  add(member: Member): void {
+    if (this.#watched.has(member)) return;
+    if (this.#watched.size >= MAX_WATCHED_PEERS) {
+      this.#waiting.add(member);
+      return;
+    }
+    const abort = new AbortController();
+    const task = this.#follow(member, AbortSignal.any([abort.signal, this.#signal]))
+      .catch((error) => {
+        if (!abort.signal.aborted && !this.#signal.aborted) this.#listener.failed(member, error);
+      })
+      .finally(() => this.#ending.delete(task));
+    this.#ending.add(task);
+    this.#watched.set(member, { abort, task });
+  }
+
+  remove(member: Member): void {
+    this.#waiting.delete(member);
+    this.#watched.get(member)?.abort.abort();
+    if (!this.#watched.delete(member)) return;
+    const [next] = this.#waiting;
+    if (next === undefined) return;
+    this.#waiting.delete(next);
+    this.add(next);
+  }
+
+  /** Settles when nothing is under way, after the signal was aborted. */
+  get ended(): Promise<unknown> {
+    return Promise.all(this.#ending);
+  }
+
+  async #follow(member: Member, signal: AbortSignal): Promise<void> {
+    let known: string | undefined;
+    for (;;) {
+      const news = known === undefined ? {} : { known, wait: MAX_WAIT_SECONDS };
+      try {
+        const has = await member.peer.availability(this.#digest, this.#size, news, signal);
+        signal.throwIfAborted();
+        if (has === undefined) throw new PeerFailed(member.name, "it has nothing of it any more");
+        this.#listener.holds(member, has);
+        if (has === "all") return;
+        known = encodeBitfield(has);
+        await pause(AVAILABILITY_PAUSE_MS, signal);
+      } catch (error) {
+        if (!(error instanceof PeerBusy)) throw error;
+        await pause(error.retryAfterSeconds * 1000, signal);
+      }
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import { PeerFailed, PeerLied, type ShareError } from "../errors.ts";
+import type { Digest } from "../manifest/digest.ts";
+import type { ReportFetch } from "./events.ts";
+import { Member } from "./member.ts";
+import type { Offer } from "./search.ts";
+
+/** More than this nobody needs, and a liar who invents peers shall not fill the memory. */
+const MAX_MEMBERS = 256;
+
+/** The peers that have, or may have, one implementation, as they become known and are given up. */
+export class Crowd implements Disposable {
+  /** By name. */
+  readonly members = new Map<string, Member>();
+  /** Called for each that becomes known. */
+  onJoin: (member: Member) => void = () => {};
+  /** Called when no more are to be expected. */
+  onSettled: () => void = () => {};
+  readonly #digest: Digest;
+  readonly #report: ReportFetch;
+  readonly #byId = new Map<string, Member>();
+  #settled = false;
+
+  constructor(digest: Digest, report: ReportFetch) {
+    this.#digest = digest;
+    this.#report = report;
+  }
+
+  /** Whether those that are there have had their time to answer. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  settle(): void {
+    this.#settled = true;
+    this.onSettled();
+  }
+
+  add(offer: Offer): void {
+    const { id, peer, state } = offer;
+    const known = id === undefined ? undefined : this.#byId.get(id);
+    if (known !== undefined && known.state !== "gone") {
+      // Nobody vouches for the id: who copies another's hides it only for as long as he is good.
+      known.otherWays.push(peer);
+      return;
+    }
+    if (this.members.size >= MAX_MEMBERS) return;
+    const member = new Member(peer, state);
+    if (this.members.has(member.name)) {
+      member[Symbol.dispose]();
+      return;
+    }
+    this.members.set(member.name, member);
+    if (id !== undefined) this.#byId.set(id, member);
+    this.onJoin(member);
+  }
+
+  /** Gives a peer up for good, and says why, once. */
+  drop(member: Member, error: PeerFailed | PeerLied): void {
+    if (member.state === "gone") return;
+    member.state = "gone";
+    member.reason = error;
+    const lied = error instanceof PeerLied;
+    const passing = member.passing && !lied;
+    this.#report({
+      kind: "dropped",
+      digest: this.#digest,
+      peer: member.name,
+      reason: error.message,
+      lied,
+      passing,
+    });
+    for (const peer of member.otherWays.splice(0)) {
+      this.add({ peer, digest: this.#digest, state: member.passing ? "partial" : "have" });
+    }
+  }
+
+  /** Those that may be asked for content. */
+  get usable(): Member[] {
+    return this.#in("seed", "partial");
+  }
+
+  /** Those that may be asked for an archive: what knows nothing better, or has not been asked. */
+  get archivists(): Member[] {
+    return this.#in("archives", "seed", "partial");
+  }
+
+  get suspects(): Member[] {
+    return this.#in("suspect");
+  }
+
+  /** Why those that were given up were. */
+  get troubles(): (PeerFailed | PeerLied)[] {
+    return [...this.members.values()].flatMap(({ reason }) => reason === undefined ? [] : [reason]);
+  }
+
+  [Symbol.dispose](): void {
+    for (const member of this.members.values()) member[Symbol.dispose]();
+  }
+
+  #in(...states: Member["state"][]): Member[] {
+    return [...this.members.values()].filter(({ state }) => states.includes(state));
+  }
+}
+
+/** Whether an error says something about a peer, and not about this machine. */
+export function isPeerFault(error: unknown): error is ShareError & (PeerFailed | PeerLied) {
+  return error instanceof PeerFailed || error instanceof PeerLied;
+}

@@ -1,0 +1,151 @@
+import {
+  InvalidManifest,
+  ManifestMismatch,
+  PeerBusy,
+  PeerFailed,
+  PeerLied,
+  StoreFailed,
+} from "../errors.ts";
+import type { Digest } from "../manifest/digest.ts";
+import { type Manifest, readManifest } from "../manifest/manifest.ts";
+import { windowsNameProblem } from "../manifest/safe_path.ts";
+import type { Staging } from "../store/staging.ts";
+import { MAX_BUSY_ANSWERS, SECOND_MANIFEST_MS } from "../wire/limits.ts";
+import { type Crowd, isPeerFault } from "./crowd.ts";
+import type { Member } from "./member.ts";
+import { pause } from "./pause.ts";
+
+/** Peers that are asked at once: one, and another one when that is slow. */
+const AT_ONCE = 2;
+
+/**
+ * The manifest of a digest: what an earlier run left in staging, or else what the first peer sends
+ * that has it. It hashes to the digest; who sends another one is dropped. Kept in staging.
+ *
+ * @returns undefined when no peer of the crowd has it as such, and no more are to be expected
+ * @throws StoreFailed; the signal's reason
+ */
+export async function findManifest(
+  digest: Digest,
+  crowd: Crowd,
+  staging: Staging,
+  signal: AbortSignal,
+): Promise<Manifest | undefined> {
+  const left = staging.readManifest();
+  if (left !== undefined) {
+    try {
+      return usable(digest, readManifest(digest, left));
+    } catch (error) {
+      if (!(error instanceof ManifestMismatch || error instanceof InvalidManifest)) throw error;
+    }
+  }
+  const bytes = await new Inquiry(digest, crowd, signal).answer();
+  if (bytes === undefined) return undefined;
+  staging.saveManifest(bytes);
+  return usable(digest, readManifest(digest, bytes));
+}
+
+/** Asks one peer after the other, and does not wait for a slow one alone. */
+class Inquiry {
+  readonly #digest: Digest;
+  readonly #crowd: Crowd;
+  readonly #outer: AbortSignal;
+  readonly #over = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #asked = new Set<Member>();
+  readonly #found = Promise.withResolvers<Uint8Array | undefined>();
+  readonly #tasks = new Set<Promise<void>>();
+  #running = 0;
+  #hurry: ReturnType<typeof setTimeout> | undefined;
+  #atOnce = 1;
+
+  constructor(digest: Digest, crowd: Crowd, signal: AbortSignal) {
+    this.#digest = digest;
+    this.#crowd = crowd;
+    this.#outer = signal;
+    this.#signal = AbortSignal.any([signal, this.#over.signal]);
+  }
+
+  async answer(): Promise<Uint8Array | undefined> {
+    const onAbort = () => this.#found.reject(this.#outer.reason);
+    this.#outer.addEventListener("abort", onAbort);
+    this.#crowd.onJoin = () => this.#next();
+    this.#crowd.onSettled = () => this.#next();
+    try {
+      this.#next();
+      return await this.#found.promise;
+    } finally {
+      this.#outer.removeEventListener("abort", onAbort);
+      this.#crowd.onJoin = () => {};
+      this.#crowd.onSettled = () => {};
+      clearTimeout(this.#hurry);
+      this.#over.abort();
+      await Promise.all(this.#tasks);
+    }
+  }
+
+  #next(): void {
+    if (this.#signal.aborted) return;
+    for (const member of this.#crowd.usable) {
+      if (this.#running >= this.#atOnce) break;
+      if (this.#asked.has(member)) continue;
+      this.#asked.add(member);
+      this.#running++;
+      const task = this.#ask(member)
+        .catch((error) => this.#found.reject(error))
+        .finally(() => {
+          this.#running--;
+          this.#tasks.delete(task);
+          this.#next();
+        });
+      this.#tasks.add(task);
+    }
+    if (this.#running > 0) {
+      this.#hurry ??= setTimeout(() => {
+        this.#atOnce = AT_ONCE;
+        this.#next();
+      }, SECOND_MANIFEST_MS);
+    } else if (this.#crowd.settled) this.#found.resolve(undefined);
+  }
+
+  async #ask(member: Member): Promise<void> {
+    try {
+      const bytes = await this.#patiently(member);
+      if (bytes === undefined) {
+        member.state = "archives";
+        return;
+      }
+      readManifest(this.#digest, bytes);
+      this.#found.resolve(bytes);
+    } catch (error) {
+      if (this.#signal.aborted) return;
+      if (error instanceof ManifestMismatch || error instanceof InvalidManifest) {
+        const cause = error;
+        this.#crowd.drop(member, new PeerLied(member.name, error.message, { cause }));
+      } else if (isPeerFault(error)) this.#crowd.drop(member, error);
+      else throw error;
+    }
+  }
+
+  async #patiently(member: Member): Promise<Uint8Array | undefined> {
+    for (let times = 1; times <= MAX_BUSY_ANSWERS; times++) {
+      try {
+        return await member.peer.manifest(this.#digest, this.#signal);
+      } catch (error) {
+        if (!(error instanceof PeerBusy)) throw error;
+        await pause(error.retryAfterSeconds * 1000, this.#signal);
+      }
+    }
+    throw new PeerFailed(member.name, `it had no place ${MAX_BUSY_ANSWERS} times in a row`);
+  }
+}
+
+/** Names that are harmless elsewhere mean other files on Windows, or climb out of the tree. */
+function usable(digest: Digest, manifest: Manifest): Manifest {
+  if (Deno.build.os !== "windows") return manifest;
+  for (const { name } of manifest.entries) {
+    const problem = windowsNameProblem(name);
+    if (problem !== undefined) throw new StoreFailed(`Cannot store ${digest} here: ${problem}`);
+  }
+  return manifest;
+}

@@ -1,0 +1,49 @@
+import type { PeerFailed, PeerLied } from "../errors.ts";
+import type { OfferState } from "../wire/reply.ts";
+import { Peer, type PeerAddress } from "./peer.ts";
+
+/** What became of what a peer sent, in bytes unless said otherwise. */
+export interface Tally {
+  /** Of the content stream, wanted or not. */
+  bytes: number;
+  /** What that was on the wire. */
+  wire: number;
+  /** Of the content stream, what was here already or did not verify. */
+  wasted: number;
+  /** How long it took to come, one question after the other, in seconds. */
+  seconds: number;
+  questions: number;
+}
+
+/**
+ * What is known of a peer: all of it is there; some of it is, or it is not known how much; it knows
+ * only archives; it is set aside until it is clear who is wrong; it is not asked any more.
+ */
+export type MemberState = "seed" | "partial" | "archives" | "suspect" | "gone";
+
+/** One of the peers of a download. */
+export class Member implements Disposable {
+  readonly peer: Peer;
+  readonly tally: Tally = { bytes: 0, wire: 0, wasted: 0, seconds: 0, questions: 0 };
+  state: MemberState;
+  /** Why it is suspected, or gone. */
+  reason: PeerFailed | PeerLied | undefined;
+  /** Whether it is getting the same: then it goes away some time, and that is no failure. */
+  readonly passing: boolean;
+  /** Other ways to what says that it is the same server, for when this one fails. */
+  readonly otherWays: PeerAddress[] = [];
+
+  constructor(where: PeerAddress, offered: OfferState | "unknown") {
+    this.peer = new Peer(where);
+    this.passing = offered === "partial";
+    this.state = offered === "partial" ? "partial" : "seed";
+  }
+
+  get name(): string {
+    return this.peer.name;
+  }
+
+  [Symbol.dispose](): void {
+    this.peer[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,218 @@
+import { PeerFailed, PeerLied } from "../errors.ts";
+import type { Digest } from "../manifest/digest.ts";
+import type { Assembly } from "./assembly.ts";
+import { Block } from "./block.ts";
+import type { Bytes } from "./bytes.ts";
+import type { Compression } from "./compression.ts";
+import type { Doubts } from "./doubts.ts";
+import type { DownloadLimit } from "./download_limit.ts";
+import { joinOverGaps, within } from "./gaps.ts";
+import type { Member } from "./member.ts";
+import type { PieceCheck } from "./piece_check.ts";
+import type { Pieces } from "./pieces.ts";
+import type { Ask, Schedule } from "./schedule.ts";
+
+/** All of it, or 0 or 1 for each piece; or what is no content stream. */
+export type Holdings = "all" | "archives" | Uint8Array;
+
+export interface QuestionsOptions {
+  readonly digest: Digest;
+  readonly assembly: Assembly;
+  readonly pieces: Pieces;
+  readonly schedule: Schedule;
+  readonly check: PieceCheck;
+  readonly doubts: Doubts;
+  readonly compression: Compression;
+  readonly limit: DownloadLimit | undefined;
+  readonly onProgress: () => void;
+  /** What a peer says that it has, or turns out to have; "archives" if it knows nothing of content. */
+  readonly holdings: (member: Member, has: Holdings) => void;
+}
+
+/** So much of a span has to be missing for whole pieces of it to be asked for, which may be compressed. */
+const WORTH_COMPRESSING = 0.9;
+
+/** Asks peers what the schedule wants to know, and hands what comes to the assembly. */
+export class Questions {
+  readonly #options: QuestionsOptions;
+
+  constructor(options: QuestionsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Asks one peer, and takes what comes until that is of no use any more.
+   *
+   * @throws PeerBusy, PeerFailed or PeerLied when the peer cannot go on or must not; what it sent that
+   *   was right is kept
+   * @throws StoreFailed
+   */
+  async ask(ask: Ask, member: Member, signal: AbortSignal): Promise<void> {
+    if (ask.kind === "span") await this.#span(ask, member, signal);
+    else await this.#piece(ask, member, signal);
+  }
+
+  async #span(ask: Ask & { kind: "span" }, member: Member, signal: AbortSignal): Promise<void> {
+    const { assembly, compression, digest, pieces: { map } } = this.#options;
+    const { size } = assembly.stream;
+    const span = { start: map.rangeOf(ask.first).start, end: map.rangeOf(ask.end - 1).end };
+    const missing = within(assembly.missing(), span);
+    const lacking = missing.reduce((sum, { start, end }) => sum + end - start, 0);
+    const whole = lacking >= WORTH_COMPRESSING * (span.end - span.start);
+    if (whole && compression.accepts(member.name)) {
+      const run = { first: ask.first, last: ask.end - 1, size };
+      const asked = { zstd: true, holdings: (has: Uint8Array) => this.#told(member, has) };
+      const bytes = await member.peer.pieces(digest, run, asked, signal);
+      await this.#takeAll(ask, member, bytes, signal);
+      return;
+    }
+    for (const { start, end } of joinOverGaps(missing)) {
+      const bytes = await member.peer.content(digest, { start, end, size }, signal);
+      if (!(await this.#takeAll(ask, member, bytes, signal))) return;
+    }
+  }
+
+  /** Hands bytes on as they come. Returns whether there is a use for more. */
+  async #takeAll(
+    ask: Ask,
+    member: Member,
+    answer: Bytes | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { assembly, schedule, onProgress } = this.#options;
+    if (answer === undefined) {
+      await this.#lookAgain(member, signal);
+      return false;
+    }
+    using bytes = answer;
+    const block = new Block(assembly, bytes.range.start, member.name);
+    const write = (push: () => boolean) => {
+      const before = assembly.received;
+      const wrote = push();
+      if (wrote) this.#refuseLiar(member);
+      return { wrote, used: assembly.received - before };
+    };
+    let used = 0;
+    let came = 0;
+    try {
+      for await (const part of bytes.parts()) {
+        await this.#count(member, part.bytes.length, signal);
+        came += part.bytes.length;
+        const step = write(() => block.push(part.bytes));
+        used += step.used;
+        if (step.wrote) onProgress();
+        if (schedule.useless(ask.id)) return false;
+      }
+    } finally {
+      // After an abort nothing is written: whoever aborts may have closed the files.
+      if (!signal.aborted) used += write(() => (block.flush(), false)).used;
+      this.#measure(member, bytes, came);
+      member.tally.wasted += Math.max(0, came - used);
+    }
+    this.#refuseLiar(member);
+    onProgress();
+    return true;
+  }
+
+  /** One piece, which is judged as a whole before any of it is written. */
+  async #piece(
+    ask: Exclude<Ask, { kind: "span" }>,
+    member: Member,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { assembly, compression, digest, pieces: { map }, schedule } = this.#options;
+    const { size } = assembly.stream;
+    let has: Uint8Array | undefined;
+    const options = {
+      zstd: compression.accepts(member.name),
+      holdings: (told: Uint8Array) => this.#told(member, has = told),
+    };
+    const answer = ask.kind === "any"
+      ? await member.peer.anyPiece(digest, ask.lacks, size, options, signal)
+      : await member.peer.pieces(
+        digest,
+        { first: ask.piece, last: ask.piece, size },
+        options,
+        signal,
+      );
+    if (answer === undefined) {
+      if (has === undefined) await this.#lookAgain(member, signal);
+      else if (ask.kind === "piece" && has[ask.piece] === 1) {
+        throw new PeerFailed(member.name, `it says that it has piece ${ask.piece}, and has not`);
+      }
+      return;
+    }
+    using bytes = answer;
+    const piece = Math.floor(bytes.range.start / map.pieceSize);
+    if (ask.kind === "any") schedule.chosen(ask.id, piece);
+    if (schedule.useless(ask.id)) return;
+    const buffer = new Uint8Array(map.lengthOf(piece));
+    let filled = 0;
+    for await (const part of bytes.parts()) {
+      await this.#count(member, part.bytes.length, signal);
+      buffer.set(part.bytes, filled);
+      filled += part.bytes.length;
+    }
+    this.#measure(member, bytes, filled);
+    signal.throwIfAborted();
+    this.#takePiece(piece, buffer, member);
+  }
+
+  #takePiece(piece: number, bytes: Uint8Array, member: Member): void {
+    const { assembly, check, doubts, onProgress, pieces } = this.#options;
+    const verdict = check.judge(piece, bytes, member.name);
+    switch (verdict) {
+      case "liar":
+        member.tally.wasted += bytes.length;
+        throw new PeerLied(member.name, `piece ${piece} is not what its own piece digests say`);
+      case "suspect":
+        member.tally.wasted += bytes.length;
+        doubts.suspect(member, piece);
+        return;
+      case "doubtful digests":
+        doubts.discardDigests();
+        break;
+      case "right":
+      case "unknown":
+    }
+    const before = assembly.received;
+    assembly.write(pieces.map.rangeOf(piece).start, bytes, member.name);
+    member.tally.wasted += Math.max(0, bytes.length - (assembly.received - before));
+    if (verdict === "right" && pieces.map.isHere(piece)) pieces.match(piece);
+    this.#refuseLiar(member);
+    onProgress();
+  }
+
+  async #count(member: Member, bytes: number, signal: AbortSignal): Promise<void> {
+    member.tally.bytes += bytes;
+    if (this.#options.limit !== undefined) await this.#options.limit.take(bytes, signal);
+  }
+
+  #measure(member: Member, bytes: Bytes, came: number): void {
+    member.tally.wire += bytes.wire;
+    if (bytes.compressed) return;
+    this.#options.compression.measured(member.name, { bytes: came, seconds: bytes.waitedSeconds });
+  }
+
+  #told(member: Member, has: Uint8Array): void {
+    const { map } = this.#options.pieces;
+    if (has.length === map.count) this.#options.holdings(member, has);
+  }
+
+  /** It was taken for one that has everything, and has not: what has it? */
+  async #lookAgain(member: Member, signal: AbortSignal): Promise<void> {
+    const { assembly, digest, holdings } = this.#options;
+    const has = await member.peer.availability(digest, assembly.stream.size, {}, signal);
+    if (has === undefined) {
+      holdings(member, "archives");
+      return;
+    }
+    if (has === "all") throw new PeerFailed(member.name, "it says that it has all, and has not");
+    holdings(member, has);
+  }
+
+  #refuseLiar(member: Member): void {
+    const lie = this.#options.assembly.liars.get(member.name);
+    if (lie !== undefined) throw new PeerLied(member.name, lie);
+  }
+}

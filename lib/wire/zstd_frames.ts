@@ -1,0 +1,104 @@
+import { InvalidCoding } from "../errors.ts";
+
+/** Of every frame, little-endian (RFC 8878, section 3.1.1). */
+const MAGIC = 0xfd2fb528;
+
+/** In bytes: magic number, descriptor, window, dictionary, content size. */
+const MAX_HEADER_SIZE = 4 + 1 + 1 + 4 + 8;
+
+const BLOCK_HEADER_SIZE = 3;
+const CHECKSUM_SIZE = 4;
+
+/** The kind of block that is one byte, repeated. */
+const RLE = 1;
+
+/**
+ * Cuts zstd frames that come end to end, in parts of any size, where each ends (RFC 8878). Nothing is
+ * expanded here: only the headers of frames and blocks are looked at.
+ */
+export class FrameSplitter {
+  readonly #maxFrameSize: number;
+  #buffer = new Uint8Array(64 * 1024);
+  #filled = 0;
+  /** How far the frame at the beginning of the buffer has been looked through. */
+  #seen = 0;
+  #hasChecksum = false;
+
+  /** @param maxFrameSize in bytes: a longer frame is refused */
+  constructor(maxFrameSize: number) {
+    this.#maxFrameSize = maxFrameSize;
+  }
+
+  /** Whether a frame has begun that has not ended. */
+  get unfinished(): boolean {
+    return this.#filled > 0;
+  }
+
+  /**
+   * Takes what came, and gives the frames that are complete now; each is a copy.
+   *
+   * @throws InvalidCoding for what is no zstd frame, or too long for one
+   */
+  *push(bytes: Uint8Array): Generator<Uint8Array<ArrayBuffer>> {
+    this.#append(bytes);
+    for (let end; (end = this.#frameEnd()) !== undefined;) {
+      yield this.#buffer.slice(0, end);
+      this.#buffer.copyWithin(0, end, this.#filled);
+      this.#filled -= end;
+      this.#seen = 0;
+    }
+  }
+
+  #append(bytes: Uint8Array): void {
+    const size = this.#filled + bytes.length;
+    if (size > this.#buffer.length) {
+      const larger = new Uint8Array(Math.max(2 * this.#buffer.length, size));
+      larger.set(this.#buffer.subarray(0, this.#filled));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(bytes, this.#filled);
+    this.#filled = size;
+  }
+
+  /** Where the first frame ends; undefined while that is not here. */
+  #frameEnd(): number | undefined {
+    if (this.#seen === 0 && !this.#readHeader()) return undefined;
+    for (;;) {
+      if (this.#seen > this.#maxFrameSize) {
+        throw new InvalidCoding(`a zstd frame of over ${this.#maxFrameSize} bytes`);
+      }
+      if (this.#filled < this.#seen + BLOCK_HEADER_SIZE) return undefined;
+      const [a, b, c] = this.#buffer.subarray(this.#seen);
+      const header = a! | b! << 8 | c! << 16;
+      const kind = header >> 1 & 3;
+      if (kind === 3) throw new InvalidCoding("a zstd block of a kind that there is not");
+      const size = kind === RLE ? 1 : header >> 3;
+      const isLast = (header & 1) === 1;
+      const end = this.#seen + BLOCK_HEADER_SIZE + size +
+        (isLast && this.#hasChecksum ? CHECKSUM_SIZE : 0);
+      if (this.#filled < end) {
+        if (end > this.#maxFrameSize) {
+          throw new InvalidCoding(`a zstd frame of over ${this.#maxFrameSize} bytes`);
+        }
+        return undefined;
+      }
+      if (isLast) return end;
+      this.#seen = end;
+    }
+  }
+
+  #readHeader(): boolean {
+    if (this.#filled < 5) return false;
+    const view = new DataView(this.#buffer.buffer);
+    if (view.getUint32(0, true) !== MAGIC) throw new InvalidCoding("it is not a zstd frame");
+    const descriptor = this.#buffer[4]!;
+    const singleSegment = (descriptor >> 5 & 1) === 1;
+    const sizeOfSize = [singleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
+    const sizeOfDictionary = [0, 1, 2, 4][descriptor & 3]!;
+    const size = 5 + (singleSegment ? 0 : 1) + sizeOfDictionary + sizeOfSize;
+    if (this.#filled < Math.min(size, MAX_HEADER_SIZE)) return false;
+    this.#hasChecksum = (descriptor >> 2 & 1) === 1;
+    this.#seen = size;
+    return true;
+  }
+}
