@@ -2,7 +2,7 @@ import type { Digest } from "../manifest/digest.ts";
 import { AskSockets } from "../net/ask.ts";
 import type { Endpoint } from "../net/inbox.ts";
 import { isLinkLocal, type NetworkInterface } from "../net/interfaces.ts";
-import { MDNS_PORT, mdnsAskWays } from "../net/mdns.ts";
+import { MDNS_PORT, mdnsAskWays, type MdnsWay, mdnsWays, waysTo } from "../net/mdns.ts";
 import { decodeMessage } from "../wire/dns_message.ts";
 import { type DnsName, keyOfName } from "../wire/dns_name.ts";
 import { encodeStoreQuestion, type FoundStore, storesIn } from "../wire/dns_sd.ts";
@@ -47,6 +47,7 @@ export class Browse implements AsyncDisposable {
   /** Of this search: whoever did not hear the question cannot answer it. */
   readonly #id = crypto.getRandomValues(new Uint16Array(1))[0]!;
   readonly #own: ReadonlySet<string>;
+  readonly #ways: readonly MdnsWay[];
   readonly #known = new Set<string>();
   readonly #asking = new Set<Promise<void>>();
   readonly #heard: Promise<void>;
@@ -62,6 +63,7 @@ export class Browse implements AsyncDisposable {
     this.#offers = offers;
     this.#options = options;
     this.#own = new Set(options.interfaces.map(({ address }) => address));
+    this.#ways = mdnsWays(options.interfaces);
     this.#sockets = new AskSockets(mdnsAskWays(options.interfaces));
     this.#heard = this.#hear();
     this.#timers = [0, ...BROWSE_REPEATS_MS].map((delay) =>
@@ -103,11 +105,17 @@ export class Browse implements AsyncDisposable {
 
   async #hear(): Promise<void> {
     for await (const { bytes, from } of this.#sockets.messages()) {
-      const message = from.port === MDNS_PORT ? decodeMessage(bytes) : undefined;
-      // This machine's own stores hold what it has already.
-      if (message?.id !== this.#id || this.#own.has(from.address.replace(/%.*/, ""))) continue;
+      if (from.port !== MDNS_PORT || !this.#isNeighbour(from.address)) continue;
+      const message = decodeMessage(bytes);
+      if (message?.id !== this.#id) continue;
       for (const store of storesIn(message)) if (isOf(from, store)) this.#take(store, from.address);
     }
+  }
+
+  /** Somebody else on a link (RFC 6762, section 11). This machine's own stores are looked into anyway. */
+  #isNeighbour(address: string): boolean {
+    if (this.#own.has(address.replace(/%.*/, ""))) return false;
+    return this.#ways.length === 0 || waysTo(address, this.#ways).length > 0;
   }
 
   #take(store: FoundStore, address: string): void {
