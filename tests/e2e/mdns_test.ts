@@ -141,6 +141,28 @@ forEachProgram(
 );
 
 forEachProgram(
+  "a store that knows archives only is used over link-local IPv6 addresses alone",
+  { hosts: 2, ipv4: false, ipv6: true },
+  async (room, one, two) => {
+    for (const host of [one!, two!]) {
+      await host.exec("ip", "-6", "addr", "flush", "dev", "eth0", "scope", "global");
+    }
+    const wanted = await addImplementation(room.machine(one!).store, LINKED);
+    await using avahi = await avahiOn(room, one!);
+    await using store = helper(
+      one!,
+      "dotnet_store.ts",
+      room.machine(one!).store,
+      String(STORE_PORT),
+    );
+    await store.output(/^ready/m, "stdout");
+    await avahi.publish("link-local", TYPE, STORE_PORT);
+    await room.assertFetched(two!, await room.find(two!, wanted.digest), wanted);
+  },
+  "avahi",
+);
+
+forEachProgram(
   "a fetch finds another 0share whose answers to queries do not get through",
   { hosts: 2, ipv6: true },
   async (room, one, two) => {
@@ -226,9 +248,12 @@ forEachProgram(
       assert.equal(connections, 0, lie);
     }
 
-    const wrong = await lieTo(room, two!, four!, absent, "false");
-    assert.equal(wrong.result.code, 4, wrong.result.stderr);
-    assert.deepEqual(digestsIn(room.machine(two!).store), []);
+    for (const store of ["bare", "false"]) {
+      const { result, connections } = await lieTo(room, two!, four!, absent, store);
+      assert.equal(result.code, 4, result.stderr);
+      assert.ok(connections > 0, store);
+      assert.deepEqual(digestsIn(room.machine(two!).store), []);
+    }
 
     const { server } = await announced(room, one!);
     await using _server = server;

@@ -8,6 +8,7 @@
  * stalling   names a store that accepts connections and never says anything
  * false      names a store that has everything, and sends something else
  * wrong-id   names the machine that asks for what it has, but answers another question
+ * bare       tells where its store is only when it is asked that, which is no lie, but rare
  * garbage    sends bytes, messages that are cut off, and names that point to themselves
  *
  * Prints `ready`, then a line for each connection that it gets.
@@ -78,7 +79,7 @@ function tarOf(content: string): ReadableStream {
 const stalling = listen(() => new Promise(() => {}));
 const lying = listen(answerFalsely);
 
-function messages(id: number): Uint8Array[] {
+function messages(id: number, type: string | undefined): Uint8Array[] {
   const response = (one: object, number = id) =>
     new Uint8Array(dnsPacket.encode({ type: "response", id: number, ...one }));
   switch (lie) {
@@ -94,6 +95,10 @@ function messages(id: number): Uint8Array[] {
       return [response(store("stalling", stalling, own))];
     case "false":
       return [response(store("false", lying, own))];
+    case "bare": {
+      const { answers, additionals } = store("bare", lying, own);
+      return [response({ answers: type === "SRV" ? additionals.slice(0, 1) : answers })];
+    }
     case "wrong-id":
       return [response(store("other", lying, own), (id + 1) % 65536)];
     case "garbage": {
@@ -123,5 +128,7 @@ for (;;) {
   const [bytes, from] = await group.receive();
   const asked = dnsPacket.decode(Buffer.from(bytes));
   if (asked.type !== "query") continue;
-  for (const message of messages(asked.id ?? 0)) await group.send(message, from);
+  for (const message of messages(asked.id ?? 0, asked.questions?.[0]?.type)) {
+    await group.send(message, from);
+  }
 }
