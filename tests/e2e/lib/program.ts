@@ -79,7 +79,7 @@ export function start(program: Program, args: readonly string[], options: RunOpt
 
 /** On the machine that runs the tests, nothing is said to everybody with multicast DNS. */
 function quiet(args: readonly string[], prefix: readonly string[] = []): string[] {
-  const speaks = args.length === 0 || /^(serve|fetch|-f|--fetch=.*)$/.test(args[0]!);
+  const speaks = /^(serve|fetch|-[fp]|--(fetch|port|allow-read).*)$/.test(args[0] ?? "");
   return speaks && prefix[0] !== "ip" ? ["--no-mdns"] : [];
 }
 
