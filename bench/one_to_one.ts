@@ -1,168 +1,129 @@
 /**
  * One host fetches from another: 0share against `curl | tar x` from nginx, on the same trees, in
- * the same run, taking turns, over loopback and in memory, so that neither a network nor a disk
- * hides what the programs cost.
+ * the same run, taking turns. Over loopback the processor is the limit, over a link the wire.
  *
- *     deno task bench [--only big,small] [--trees DIR] [--runs 5] [--program FILE] [--work DIR]
- *     deno task bench --memory
+ *     deno task bench [--net loopback,1gbit] [--only big,mixed,small] [--variants never,cold,warm]
  *
- * `--work` should be a tmpfs of some gigabytes (`mount -t tmpfs none DIR`), or a disk is measured too; not
- * one below /dev, where Deno permits nothing to a confined thread.
- *
- * A table on stderr, a line of JSON for each result on stdout. Needs Linux, nginx, curl and GNU
- * tar; the trees come from npm unless `--trees` names a directory that has them.
+ * Other options, and what the columns mean: README.md beside this file.
  */
 
-import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { Network } from "../tests/e2e/lib/network.ts";
+import { ArchiveServer, pack, type Packing, unpackOnce } from "./lib/archives.ts";
+import { intoStore, type Load } from "./lib/loads.ts";
+import { list, options } from "./lib/options.ts";
+import { type Cost, cpuOf } from "./lib/processes.ts";
+import { machine, median, megabytes, result, spread, Table } from "./lib/report.ts";
+import { HERE, parseRate, type Seat, seats } from "./lib/seats.ts";
+import { sourceTree } from "./lib/trees.ts";
+import { takeTurns, type Turn } from "./lib/turns.ts";
+import { inWorkplace, type Workplace } from "./lib/workplace.ts";
+import { fetchOnce, seed, type Variant, variants } from "./lib/zero_share.ts";
 
-import { verifyTree } from "../lib/manifest/verify.ts";
-import { parseDigest } from "../lib/manifest/digest.ts";
-import { fromSource, type Program, start } from "../tests/e2e/lib/program.ts";
-import { removeTree, sandboxEnv } from "../tests/e2e/lib/sandbox_env.ts";
-import { nginxTar, type Side, watchPeak, zeroShare } from "./sides.ts";
-import { intoStore, type Load, sourceTree, TREE_NAMES, twoGibibytes } from "./trees.ts";
+const settings = options({
+  net: "loopback,1gbit",
+  only: "big,mixed,small",
+  variants: "never,cold,warm",
+});
+const { program, runs } = settings;
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: {
-    only: { type: "string", default: TREE_NAMES.join(",") },
-    trees: { type: "string" },
-    runs: { type: "string", default: "5" },
-    program: { type: "string" },
-    work: { type: "string", default: "/tmp" },
-    memory: { type: "boolean", default: false },
-  },
+/** A fetch, and the processor time of who served it. */
+interface Outcome extends Cost {
+  readonly serverCpu: number;
+}
+
+await inWorkplace(settings, async (place) => {
+  const chosen = await variants(list(settings.own.variants), program);
+  machine({ program: program.name, runs });
+  const table = new Table(
+    ["net", "tree", "files", "MB", "what", "seconds", "to tar", "to tar.zst", "CPU s/GB"],
+    [9, 6, 6, 4, 24, 20],
+  );
+  for (const name of list(settings.own.only)) {
+    const tree = await sourceTree(name, settings.trees);
+    const load = await intoStore(name, tree, place.fresh("store"));
+    const archives = place.fresh("archives");
+    for (const packing of ["tar", "tar.zst"] as const) await pack(load, packing, archives);
+    for (const net of list(settings.own.net)) {
+      await compare({ net, load, archives, chosen, place, table });
+    }
+  }
 });
 
-const runs = Number(values.runs);
-if (!Number.isInteger(runs) || runs < 1) throw new Error(`Cannot run ${values.runs} times`);
-const program: Program = values.program === undefined
-  ? fromSource()
-  : { name: values.program, command: [Deno.realPathSync(values.program)] };
-const work = Deno.makeTempDirSync({ dir: values.work, prefix: "0share-bench-" });
-try {
-  await (values.memory ? measureMemory() : measureTime());
-} finally {
-  await removeTree(work);
+interface Comparison {
+  readonly net: string;
+  readonly load: Load;
+  /** The directory with the load's archives. */
+  readonly archives: string;
+  readonly chosen: readonly Variant[];
+  readonly place: Workplace;
+  readonly table: Table;
 }
 
-async function measureTime(): Promise<void> {
-  result({ kind: "machine", ...machine() });
-  row("tree", "files", "MB", "curl | tar x", "0share fetch", "ratio");
-  for (const name of values.only.split(",")) {
-    const trees = values.trees ?? defaultTrees();
-    const directory = join(work, name);
-    const store = join(directory, "store");
-    const load = await intoStore(name, await sourceTree(name, trees), store);
-    await verifyTree(parseDigest(load.digest), load.path);
-    {
-      await using ours = await zeroShare(program, store, directory);
-      await using theirs = await nginxTar([load], directory);
-      const [a, b] = await alternate(theirs, ours, load);
-      const ratios = b.map((seconds, i) => seconds / a[i]!);
-      result({
-        kind: "time",
-        tree: name,
-        digest: load.digest,
-        files: load.files,
-        bytes: load.bytes,
-        program: program.name,
-        seconds: { [theirs.name]: a, [ours.name]: b },
-        median: { [theirs.name]: median(a), [ours.name]: median(b) },
-        ratio: median(ratios),
-      });
-      const mb = (load.bytes / 1e6).toFixed(0);
-      row(name, String(load.files), mb, shown(a), shown(b), median(ratios).toFixed(2));
-    }
-    await removeTree(directory);
-  }
-}
+async function compare(comparison: Comparison): Promise<void> {
+  const { net, load, archives, chosen, place, table } = comparison;
+  await using network = net === "loopback"
+    ? undefined
+    : await Network.create({ hosts: 2, bitsPerSecond: parseRate(net) });
+  const [from, to] = network === undefined ? [HERE, HERE] : seats(network) as [Seat, Seat];
+  await using nginx = await ArchiveServer.start(from, archives, place);
+  await using server = await seed(program, from, load.store, place);
 
-/** Turns, the order changing each time; a first turn, not counted, warms caches on both sides. */
-async function alternate(a: Side, b: Side, load: Load): Promise<[number[], number[]]> {
-  const times = new Map<Side, number[]>([[a, []], [b, []]]);
-  for (let turn = -1; turn < runs; turn++) {
-    for (const side of turn % 2 === 0 ? [a, b] : [b, a]) {
-      const { seconds } = await side.get(load);
-      if (turn >= 0) times.get(side)!.push(seconds);
-    }
-  }
-  return [times.get(a)!, times.get(b)!];
-}
-
-async function measureMemory(): Promise<void> {
-  result({ kind: "machine", ...machine() });
-  const load = await twoGibibytes(join(work, "store"));
-  await using ours = await zeroShare(program, join(work, "store"), work);
-  const idle = ours.serverPeak();
-  const { peak: fetching, seconds } = await ours.get(load);
-  const serving = ours.serverPeak();
-  const runtime = await runtimePeak();
-  const { files, bytes } = load;
-  result({
-    kind: "memory",
-    program: program.name,
-    files,
-    bytes,
-    seconds,
-    runtime,
-    idle,
-    serving,
-    fetching,
+  const archive = (name: string, packing: Packing, verify = false): Turn<Outcome> => ({
+    name,
+    run: () =>
+      withServer(
+        nginx.running.pid,
+        () => unpackOnce(nginx, load, place, { seat: to, packing, verify }),
+      ),
   });
-  row("peak memory, MB", "runtime alone", "serve, idle", "serve", "fetch", "");
-  row("2gib", ...[runtime, idle, serving, fetching].map((value) => (value / 1e6).toFixed(0)), "");
-}
-
-/** What Deno needs to do nothing. */
-async function runtimePeak(): Promise<number> {
-  const { env } = sandboxEnv(join(work, "idle"));
-  const idle: Program = { name: "idle", command: [Deno.execPath(), "eval"] };
-  await using running = start(idle, ["await new Promise((done) => setTimeout(done, 500))"], {
-    env,
+  const ours = (variant: Variant): Turn<Outcome> => ({
+    name: variant.name,
+    async run() {
+      await using fresh = variant.cold ? await seed(program, from, load.store, place) : undefined;
+      const { running, port } = fresh ?? server;
+      return await withServer(running.pid, () =>
+        fetchOnce(program, load, place, {
+          seat: to,
+          variant,
+          server: { address: from.address, port },
+        }));
+    },
   });
-  return await watchPeak(running);
+  const turns = [
+    archive("curl | tar x", "tar"),
+    archive("curl | tar x --zstd", "tar.zst"),
+    archive("… x; 0install digest", "tar", true),
+    ...chosen.map(ours),
+  ];
+  const outcomes = await takeTurns(turns, runs);
+  const seconds = outcomes.map((one) => one.map((outcome) => outcome.seconds));
+  turns.forEach(({ name }, i) => {
+    const [toTar, toZst] = [0, 1].map((rival) =>
+      median(seconds[i]!.map((value, round) => value / seconds[rival]![round]!))
+    ) as [number, number];
+    const cpu = median(outcomes[i]!.map((one) => (one.cpu + one.serverCpu) / load.bytes * 1e9));
+    result("one-to-one", {
+      net,
+      tree: load.name,
+      digest: load.digest,
+      files: load.files,
+      bytes: load.bytes,
+      what: name,
+      median: median(seconds[i]!),
+      ratioToTar: toTar,
+      ratioToTarZst: toZst,
+      cpuSecondsPerGB: cpu,
+      runs: outcomes[i],
+    });
+    table.row(
+      ...[net, load.name, String(load.files), megabytes(load.bytes), name, spread(seconds[i]!)],
+      ...[toTar.toFixed(2), toZst.toFixed(2), cpu.toFixed(2)],
+    );
+  });
 }
 
-function machine(): Record<string, unknown> {
-  const { deno, v8 } = Deno.version;
-  const cpu = /^model name\s*: (.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1];
-  return {
-    date: new Date().toISOString(),
-    cores: navigator.hardwareConcurrency,
-    cpu,
-    kernel: Deno.osRelease(),
-    memory: Deno.systemMemoryInfo().total,
-    deno,
-    v8,
-    runs,
-  };
-}
-
-function defaultTrees(): string {
-  const cache = Deno.env.get("XDG_CACHE_HOME") || join(Deno.env.get("HOME") ?? "/tmp", ".cache");
-  return join(cache, "0share-bench");
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-/** Median with the range, in seconds. */
-function shown(seconds: readonly number[]): string {
-  const [least, most] = [Math.min(...seconds), Math.max(...seconds)];
-  return `${median(seconds).toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`;
-}
-
-function row(...cells: string[]): void {
-  const widths = [16, 14, 12, 20, 20, 8];
-  const line = cells.map((cell, i) => cell.padEnd(widths[i] ?? 12)).join("").trimEnd();
-  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
-}
-
-function result(fields: Record<string, unknown>): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${JSON.stringify(fields)}\n`));
+async function withServer(pid: number, get: () => Promise<Cost>): Promise<Outcome> {
+  const before = cpuOf(pid);
+  const spent = await get();
+  return { ...spent, serverCpu: cpuOf(pid) - before };
 }

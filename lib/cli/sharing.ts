@@ -1,4 +1,4 @@
-import type { OfferQueue, Search } from "../fetch/search.ts";
+import type { Offers, Search } from "../fetch/search.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { networkInterfaces } from "../net/interfaces.ts";
 import type { ServeEvent } from "../serve/events.ts";
@@ -23,7 +23,7 @@ export interface SharingOptions {
  */
 export class Sharing implements AsyncDisposable {
   readonly #options: SharingOptions;
-  readonly #listeners = new Map<Digest, OfferQueue>();
+  readonly #listeners = new Map<Digest, Offers>();
   #server: Promise<Server | undefined> | undefined;
 
   constructor(options: SharingOptions) {

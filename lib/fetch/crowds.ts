@@ -2,7 +2,7 @@ import type { PeerFailed, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { Crowd } from "./crowd.ts";
 import type { ReportFetch } from "./events.ts";
-import type { Search } from "./search.ts";
+import type { Offer, Search } from "./search.ts";
 
 /** Those who offer an implementation, a crowd for each digest that they offer it under. */
 export class Crowds implements Disposable {
@@ -17,7 +17,7 @@ export class Crowds implements Disposable {
   constructor(search: Search, options: { report: ReportFetch; signal: AbortSignal }) {
     this.#report = options.report;
     this.#signal = options.signal;
-    void this.#take(search);
+    search.offers.listen((offer) => this.#take(offer));
     search.settled.then(() => this.#settle(), (error) => {
       this.#failure = { error };
       this.#settle();
@@ -63,19 +63,17 @@ export class Crowds implements Disposable {
 
   readonly #onAbort = () => this.#wake();
 
-  async #take(search: Search): Promise<void> {
-    for await (const offer of search.offers) {
-      // Nothing is there yet.
-      if (offer.state === "pending") continue;
-      let crowd = this.#crowds.get(offer.digest);
-      if (crowd === undefined) {
-        crowd = new Crowd(offer.digest, this.#report);
-        this.#crowds.set(offer.digest, crowd);
-        if (this.#settled) crowd.settle();
-      }
-      crowd.add(offer);
-      this.#wake();
+  #take(offer: Offer): void {
+    // Nothing is there yet.
+    if (offer.state === "pending") return;
+    let crowd = this.#crowds.get(offer.digest);
+    if (crowd === undefined) {
+      crowd = new Crowd(offer.digest, this.#report);
+      this.#crowds.set(offer.digest, crowd);
+      if (this.#settled) crowd.settle();
     }
+    crowd.add(offer);
+    this.#wake();
   }
 
   #settle(): void {

@@ -7,7 +7,7 @@ import { encodeQuery } from "../wire/query.ts";
 import { decodeReply } from "../wire/reply.ts";
 import { randomHex } from "../wire/server_id.ts";
 import type { ReportFetch } from "./events.ts";
-import { OfferQueue, type Search } from "./search.ts";
+import { Offers, type Search } from "./search.ts";
 
 export interface DiscoveryOptions {
   readonly interfaces: readonly NetworkInterface[];
@@ -25,7 +25,7 @@ export interface DiscoveryOptions {
  * and a peer is only ever looked for at the address that its answer came from.
  */
 export class Discovery implements Search {
-  readonly offers = new OfferQueue();
+  readonly offers = new Offers();
   readonly settled: Promise<void>;
   /** 64 random bits: who did not see the query cannot answer it. */
   readonly #nonce = randomHex();
@@ -60,7 +60,6 @@ export class Discovery implements Search {
     this.#closed = true;
     this.#timers.forEach(clearTimeout);
     this.#end();
-    this.offers.end();
     this.#sockets[Symbol.dispose]();
     await this.#received;
   }

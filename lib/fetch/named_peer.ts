@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { UsageError } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { ReportFetch } from "./events.ts";
-import { OfferQueue, type Search } from "./search.ts";
+import { Offers, type Search } from "./search.ts";
 
 /** A peer that was named by the person at the terminal. */
 export interface NamedPeer {
@@ -37,7 +37,7 @@ export function parseNamedPeer(text: string, defaultPort: number): NamedPeer {
 
 /** A search among named peers alone: each is said to have every digest, and asking tells. */
 export class NamedSearch implements Search {
-  readonly offers = new OfferQueue();
+  readonly offers = new Offers();
   readonly settled: Promise<void>;
 
   constructor(
@@ -53,7 +53,6 @@ export class NamedSearch implements Search {
   announce(): void {}
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.offers.end();
     await this.settled;
   }
 

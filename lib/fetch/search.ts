@@ -14,8 +14,8 @@ export interface Offer {
 
 /** A search for peers under way; disposing of it ends it. */
 export interface Search extends AsyncDisposable {
-  /** Those that are found, as they come, each once; ends only with the search. Others may add to it. */
-  readonly offers: OfferQueue;
+  /** Those that are found; others may add to it. */
+  readonly offers: Offers;
   /**
    * Settles when those that are there have had their time to answer. Rejects with NetworkFailed when
    * nobody could be asked, or NobodyHasIt when only this machine could.
@@ -25,39 +25,26 @@ export interface Search extends AsyncDisposable {
   announce(server: { readonly port: number; readonly id: string }): void;
 }
 
-/** Offers that wait to be taken, each once. */
-export class OfferQueue {
-  readonly #offers: Offer[] = [];
+/** What was found, each once, for one listener. */
+export class Offers {
+  readonly #waiting: Offer[] = [];
   readonly #seen = new Set<string>();
-  #ended = false;
-  #wake: () => void = () => {};
+  #listener: ((offer: Offer) => void) | undefined;
 
   /** Returns whether the offer is a new one. */
   add(offer: Offer): boolean {
     const { peer, digest, state } = offer;
     const key = `${peer.address} ${peer.port} ${digest} ${state === "pending"}`;
-    if (this.#seen.has(key) || this.#ended) return false;
+    if (this.#seen.has(key)) return false;
     this.#seen.add(key);
-    this.#offers.push(offer);
-    this.#wake();
+    if (this.#listener === undefined) this.#waiting.push(offer);
+    else this.#listener(offer);
     return true;
   }
 
-  end(): void {
-    this.#ended = true;
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Offer> {
-    for (;;) {
-      const offer = this.#offers.shift();
-      if (offer !== undefined) yield offer;
-      else if (this.#ended) return;
-      else {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        this.#wake = resolve;
-        await promise;
-      }
-    }
+  /** Tells what was found already, now, and the rest as it comes. */
+  listen(listener: (offer: Offer) => void): void {
+    this.#listener = listener;
+    this.#waiting.splice(0).forEach(listener);
   }
 }

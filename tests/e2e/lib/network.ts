@@ -156,13 +156,24 @@ async function remove(namespace: string): Promise<void> {
 
 /** Deletes what a run of the tests that was killed has left. */
 async function sweep(): Promise<void> {
+  for (const { name, pid } of await namespaces()) {
+    if (!await exists(`/proc/${pid}`)) await remove(name);
+  }
+}
+
+/** Ends whatever runs in the networks that process `pid` made, and deletes them. */
+export async function removeNetworksOf(pid: number): Promise<void> {
+  for (const one of await namespaces()) {
+    if (one.pid === pid) await remove(one.name);
+  }
+}
+
+async function namespaces(): Promise<{ name: string; pid: number }[]> {
   const { stdout } = await new Deno.Command("ip", { args: ["netns", "list"] }).output();
   const names = new TextDecoder().decode(stdout).matchAll(
     new RegExp(`^(${PREFIX}-(\\d+)-\\S+)`, "gm"),
   );
-  for (const [, name, pid] of names) {
-    if (!await exists(`/proc/${pid}`)) await remove(name!);
-  }
+  return Array.from(names, ([, name, pid]) => ({ name: name!, pid: Number(pid) }));
 }
 
 async function exists(path: string): Promise<boolean> {
