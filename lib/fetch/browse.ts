@@ -17,7 +17,7 @@ import { formatRoute } from "../wire/routes.ts";
 import type { ReportFetch } from "./events.ts";
 import { plainHead } from "./plain_http.ts";
 import type { PeerAddress } from "./peer.ts";
-import type { OfferQueue } from "./search.ts";
+import type { Offers } from "./search.ts";
 
 export interface BrowseOptions {
   readonly interfaces: readonly NetworkInterface[];
@@ -41,7 +41,7 @@ export class Browse implements AsyncDisposable {
   /** Settles when those that are there have had their time to answer: whether any has it. */
   readonly settled: Promise<boolean>;
   readonly #digests: readonly Digest[];
-  readonly #offers: OfferQueue;
+  readonly #offers: Offers;
   readonly #options: BrowseOptions;
   readonly #sockets: AskSockets;
   /** Of this search: whoever did not hear the question cannot answer it. */
@@ -58,7 +58,7 @@ export class Browse implements AsyncDisposable {
   #wake: () => void = () => {};
 
   /** Asks at once. @param offers where those that are found are added */
-  constructor(digests: readonly Digest[], offers: OfferQueue, options: BrowseOptions) {
+  constructor(digests: readonly Digest[], offers: Offers, options: BrowseOptions) {
     this.#digests = digests;
     this.#offers = offers;
     this.#options = options;

@@ -3,11 +3,11 @@ import { WAIT_FOR_LATE_MS } from "../wire/limits.ts";
 import { Browse } from "./browse.ts";
 import { Discovery, type DiscoveryOptions } from "./discovery.ts";
 import type { FetchEvent, ReportFetch } from "./events.ts";
-import type { OfferQueue, Search } from "./search.ts";
+import type { Offers, Search } from "./search.ts";
 
 /** Asks the local network in every way that there is: by queries, and over multicast DNS. */
 export class LocalSearch implements Search {
-  readonly offers: OfferQueue;
+  readonly offers: Offers;
   readonly settled: Promise<void>;
   readonly #discovery: Discovery;
   readonly #browse: Browse;
