@@ -164,11 +164,16 @@ forEachProgram(
 
 forEachProgram(
   "a fetch finds another 0share whose answers to queries do not get through",
-  { hosts: 2, ipv6: true },
-  async (room, one, two) => {
+  { hosts: 3 },
+  async (room, one, two, three) => {
     const wanted = await addImplementation(room.machine(one!).store, LINKED);
-    const { server } = await announced(room, one!, "--discovery-port", "40405");
+    const allow = ["--allow", `${two!.ipv4}/32`];
+    const { server } = await announced(room, one!, "--discovery-port", "40405", ...allow);
     await using _server = server;
+    // Who may not be served is not answered on this way either.
+    const refused = await room.fetch(three!, wanted.digest);
+    room.assertNobody(three!, refused, /no answer from the local network/);
+    assert.doesNotMatch(server.log, /Refused|HEAD/);
     await room.assertFetched(two!, await room.find(two!, wanted.digest), wanted);
     assert.match(server.log, /^HEAD \/\S+\.tar\.gz from/m);
     assert.match(server.log, /^GET \S+\/content from/m);
@@ -262,6 +267,24 @@ forEachProgram(
       assert.equal(result.code, 0, result.stderr);
       await removeTree(room.machine(two!).store);
     }
+  },
+);
+
+forEachProgram(
+  "where another program has the port for itself, it is told, and queries are answered all the same",
+  { hosts: 2 },
+  async (room, one, two) => {
+    const wanted = await addImplementation(room.machine(one!).store, LINKED);
+    const hold = `Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 5353 });
+      console.log("ready"); await new Promise((resolve) => setTimeout(resolve, 60_000));`;
+    await using holder = new Running(
+      [...one!.prefix, Deno.execPath(), "eval", "--unstable-net", hold],
+      { env: room.machine(one!).env },
+    );
+    await holder.output(/^ready/m, "stdout");
+    await using server = await room.serve(one!);
+    await server.running.output(/warning: Cannot announce this store on UDP port 5353: .*in use/);
+    await room.assertFetched(two!, await room.find(two!, wanted.digest), wanted);
   },
 );
 
