@@ -167,6 +167,11 @@ export class Assembly {
     if (partial.received.size === extent.size) this.#unsettled.add(index);
   }
 
+  /** Whether `settle` has something to find out. */
+  get unsettled(): boolean {
+    return this.#unsettled.size > 0;
+  }
+
   /**
    * Finds out whether the large contents that are here as a whole are right, in turns that leave
    * others their time.

@@ -67,6 +67,7 @@ class Inquiry {
   }
 
   async answer(): Promise<Uint8Array | undefined> {
+    this.#outer.throwIfAborted();
     const onAbort = () => this.#found.reject(this.#outer.reason);
     this.#outer.addEventListener("abort", onAbort);
     this.#crowd.onJoin = () => this.#next();

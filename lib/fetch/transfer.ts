@@ -25,6 +25,11 @@ export interface TransferOptions {
   readonly onFirstAsk: (member: Member) => void;
   /** Called now and then, when bytes have come. */
   readonly onProgress: () => void;
+  /**
+   * How long peers that have nothing of what is missing are waited for, in milliseconds
+   * (default STARVED_MS).
+   */
+  readonly patience?: number;
 }
 
 /**
@@ -38,6 +43,7 @@ export interface TransferOptions {
  * @throws StoreFailed; the signal's reason
  */
 export async function transferFromAll(options: TransferOptions): Promise<boolean> {
+  options.signal.throwIfAborted();
   const transfer = new Transfer(options);
   try {
     return await transfer.result;
@@ -167,8 +173,10 @@ class Transfer {
       member.state = "seed";
       this.#watch.remove(member);
       this.#schedule.complete(member.name);
-    } else if (member.state === "partial") this.#schedule.offer(member.name, has);
-    else {
+    } else if (member.state === "partial") {
+      this.#schedule.offer(member.name, has);
+      this.#watch.heard(member);
+    } else {
       // It was taken for one that has everything.
       this.#leave(member);
       member.state = "partial";
@@ -189,6 +197,10 @@ class Transfer {
     }
     this.#leave(member);
     this.#options.crowd.drop(member, error);
+    // What a liar says of pieces is worth nothing, and who was set aside for it comes back.
+    if (error instanceof PeerLied && member.name === this.#check.source) {
+      this.#doubts.discardDigests();
+    }
     this.#doubts.left(member);
   }
 
@@ -241,13 +253,13 @@ class Transfer {
     this.#refreshPauses();
     for (const ask of this.#schedule.next()) this.#start(ask);
     for (const [id, { abort }] of this.#asks) if (this.#schedule.useless(id)) abort.abort();
-    if (this.#schedule.done) this.#settle();
+    if (this.#schedule.done && assembly.unsettled) this.#settle();
     if (this.#asks.size > 0) {
       clearTimeout(this.#starving);
       this.#starving = undefined;
     } else if (crowd.usable.length === 0 && crowd.suspects.length > 0) this.#doubts.readmitAll();
     else if (crowd.usable.length === 0 && crowd.settled) this.#finished.resolve(false);
-    else this.#starving ??= setTimeout(() => this.#starve(), STARVED_MS);
+    else this.#starving ??= setTimeout(() => this.#starve(), this.#options.patience ?? STARVED_MS);
   }
 
   /** Everything is here, but large files are still to be hashed. */
@@ -272,8 +284,7 @@ class Transfer {
     for (const member of crowd.usable) {
       this.#failed(member, new PeerFailed(member.name, "it got nothing more of what is missing"));
     }
-    if (crowd.usable.length === 0 && crowd.settled) this.#finished.resolve(false);
-    else this.#pump();
+    this.#pump();
   }
 
   #start(ask: Ask): void {

@@ -46,7 +46,7 @@ Deno.test("a server speaks as in 2008", () => {
 Deno.test("a fetch speaks as in 2008", () => {
   const { lines } = told([], [
     { kind: "asking", digests: [DIGEST], how: "broadcast" },
-    { kind: "has", peer: "192.168.7.9", digest: DIGEST },
+    { kind: "has", peer: "192.168.7.9", digest: DIGEST, state: "have" },
     { kind: "connecting", peer: "192.168.7.9", digest: DIGEST },
     { kind: "caching", digest: DIGEST, store: "/store" },
     { kind: "fetched", digest: DIGEST, path: `/store/${DIGEST}` },
@@ -68,7 +68,14 @@ Deno.test("what others say cannot steer the terminal, nor look like a line of th
     { kind: "trouble", reason: HOSTILE },
   ], [
     { kind: "trouble", reason: HOSTILE },
-    { kind: "dropped", digest: DIGEST, peer: "192.168.7.9", reason: HOSTILE, lied: true },
+    {
+      kind: "dropped",
+      digest: DIGEST,
+      peer: "192.168.7.9",
+      reason: HOSTILE,
+      lied: true,
+      passing: false,
+    },
   ]);
   assert.equal(lines.length, 6);
   // deno-lint-ignore no-control-regex

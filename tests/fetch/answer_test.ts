@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { PeerFailed } from "../../lib/errors.ts";
 import { Answer, Watch } from "../../lib/fetch/answer.ts";
+import type { Bytes } from "../../lib/fetch/bytes.ts";
 import type { Digest } from "../../lib/manifest/digest.ts";
 import { STALL_TIMEOUT_MS } from "../../lib/wire/limits.ts";
 import { Rogue, say, writeAll } from "./rogue.ts";
@@ -8,6 +9,10 @@ import { Rogue, say, writeAll } from "./rogue.ts";
 const DIGEST = `sha1new=${"a".repeat(40)}` as Digest;
 const RANGE = { start: 0, end: 10, size: 10 };
 const PARTIAL = { "content-range": "bytes 0-9/10", "content-length": 10 };
+
+async function* bytesOf(content: Bytes): AsyncGenerator<Uint8Array> {
+  for await (const { bytes } of content.parts()) yield bytes;
+}
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -23,8 +28,9 @@ Deno.test("a peer that falls silent midway has failed, and what it sent was hand
   using _end = { [Symbol.dispose]: () => silence.resolve() };
   const peer = rogue.peer();
   const { signal } = new AbortController();
+  const content = (await peer.content(DIGEST, RANGE, signal))!;
   const parts = {
-    content: peer.content(DIGEST, RANGE, signal),
+    content: bytesOf(content),
     archive: (await peer.archive(DIGEST, signal))!,
   };
   await Promise.all(
@@ -53,8 +59,9 @@ Deno.test("whoever takes his time with what came does not make the peer fail", a
   });
   const peer = rogue.peer();
   let text = "";
-  for await (const part of peer.content(DIGEST, RANGE, new AbortController().signal)) {
-    text += new TextDecoder().decode(part);
+  using content = await peer.content(DIGEST, RANGE, new AbortController().signal);
+  for await (const { bytes } of content!.parts()) {
+    text += new TextDecoder().decode(bytes);
     if (text.length === 5) await pause(STALL_TIMEOUT_MS + 500);
   }
   assert.equal(text, "0123456789");
@@ -77,8 +84,9 @@ Deno.test("an aborted signal ends a request with its reason, before and after it
   await assert.rejects(manifest, reason);
 
   const midway = new AbortController();
+  using content = await peer.content(DIGEST, RANGE, midway.signal);
   await assert.rejects(async () => {
-    for await (const _part of peer.content(DIGEST, RANGE, midway.signal)) midway.abort(reason);
+    for await (const _part of content!.parts()) midway.abort(reason);
   }, reason);
 });
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { UsageError } from "../../lib/errors.ts";
-import type { Offer } from "../../lib/fetch/discovery.ts";
 import type { FetchEvent } from "../../lib/fetch/events.ts";
-import { namedPeers, parseNamedPeer } from "../../lib/fetch/named_peer.ts";
+import { NamedSearch, parseNamedPeer } from "../../lib/fetch/named_peer.ts";
+import type { Offer } from "../../lib/fetch/search.ts";
 import type { Digest } from "../../lib/manifest/digest.ts";
 
 const NAMES: Record<string, [host: string, port: number]> = {
@@ -60,10 +60,11 @@ const DIGESTS = [`sha1new=${"a".repeat(40)}`, `sha256=${"b".repeat(64)}`] as Dig
 async function offersOf(...hosts: string[]): Promise<{ offers: Offer[]; events: FetchEvent[] }> {
   const events: FetchEvent[] = [];
   const peers = hosts.map((host) => ({ host, port: 1 }));
+  const search = new NamedSearch(DIGESTS, peers, { report: (event) => events.push(event) });
   const offers: Offer[] = [];
-  for await (const offer of namedPeers(DIGESTS, peers, { report: (e) => events.push(e) })) {
-    offers.push(offer);
-  }
+  search.offers.listen((offer) => offers.push(offer));
+  await search.settled;
+  await search[Symbol.asyncDispose]();
   return { offers, events };
 }
 
@@ -75,6 +76,7 @@ Deno.test("a named peer may have any of the digests, preferred ones first", asyn
       DIGESTS.map((digest) => [address, 1, digest])
     ),
   );
+  assert.deepEqual(new Set(offers.map(({ state }) => state)), new Set(["unknown"]));
   assert.deepEqual(events.map(({ kind }) => kind), ["asking"]);
 });
 

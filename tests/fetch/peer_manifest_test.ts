@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { PeerFailed, PeerLied } from "../../lib/errors.ts";
+import { PeerBusy, PeerFailed, PeerLied } from "../../lib/errors.ts";
 import { Peer } from "../../lib/fetch/peer.ts";
 import type { Digest } from "../../lib/manifest/digest.ts";
-import { MAX_MANIFEST_SIZE, PORT } from "../../lib/wire/limits.ts";
+import {
+  BUSY_RETRY_SECONDS,
+  MAX_MANIFEST_SIZE,
+  MAX_RETRY_SECONDS,
+  PORT,
+} from "../../lib/wire/limits.ts";
 import { concatenate } from "../serve/implementations.ts";
 import { Rogue, say } from "./rogue.ts";
 
@@ -36,12 +41,42 @@ Deno.test("a peer that does not have it, or knows no manifests, has not failed",
 });
 
 Deno.test("a peer that refuses, or sends less than it says, has failed", async () => {
-  for (const status of ["403 Forbidden", "421 Other", "503 Busy", "301 Moved", "204 No Content"]) {
+  for (const status of ["403 Forbidden", "421 Other", "500 Oops", "301 Moved", "204 No Content"]) {
     await using rogue = new Rogue((to) => say(to, status, { "content-length": 0 }));
     await assert.rejects(rogue.peer().manifest(DIGEST, signal()), PeerFailed, status);
   }
   await using rogue = new Rogue((to) => say(to, "200 OK", { "content-length": 9 }, "D /x\n"));
   await assert.rejects(rogue.peer().manifest(DIGEST, signal()), PeerFailed);
+});
+
+Deno.test("a peer that has no place now says when to come back, and has not failed", async () => {
+  const cases: [header: string | undefined, seconds: number][] = [
+    ["3", 3],
+    ["0.5", 0.5],
+    [undefined, BUSY_RETRY_SECONDS],
+    ["0", BUSY_RETRY_SECONDS],
+    ["-1", BUSY_RETRY_SECONDS],
+    ["soon", BUSY_RETRY_SECONDS],
+    ["NaN", BUSY_RETRY_SECONDS],
+    ["Infinity", MAX_RETRY_SECONDS],
+    ["86400", MAX_RETRY_SECONDS],
+  ];
+  for (const [header, seconds] of cases) {
+    const headers = header === undefined ? {} : { "retry-after": header };
+    await using rogue = new Rogue((to) =>
+      say(to, "503 Service Unavailable", { "content-length": 0, ...headers })
+    );
+    const peer = rogue.peer();
+    for (
+      const answer of [peer.manifest(DIGEST, signal()), peer.availability(DIGEST, 1, {}, signal())]
+    ) {
+      await assert.rejects(answer, (error) => {
+        assert.ok(error instanceof PeerBusy, String(error));
+        assert.equal(error.retryAfterSeconds, seconds, header);
+        return true;
+      });
+    }
+  }
 });
 
 Deno.test("an endless manifest is refused before it fills the memory", async () => {

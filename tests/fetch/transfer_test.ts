@@ -1,74 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { PeerFailed, PeerLied, StoreFailed } from "../../lib/errors.ts";
-import type { Assembly } from "../../lib/fetch/assembly.ts";
-import type { Peer } from "../../lib/fetch/peer.ts";
-import { transferFrom } from "../../lib/fetch/transfer.ts";
+import { StoreFailed } from "../../lib/errors.ts";
 import { needs } from "../skips.ts";
 import { noise, TREES } from "../serve/implementations.ts";
 import { directory, file } from "../vectors/trees.ts";
-import { FetchedTree } from "./trees.ts";
-
-interface Behaviour {
-  /** Fails after so many bytes, all requests together. */
-  readonly failsAfter?: number;
-  /** Positions of the stream that it gets wrong. */
-  readonly wrong?: readonly number[];
-  /** In parts of at most so many bytes. */
-  readonly partSize?: number;
-}
-
-/** A peer that says what it was told to say, and remembers what it was asked for. */
-class FakePeer {
-  readonly asked: string[] = [];
-  sent = 0;
-
-  constructor(
-    readonly name: string,
-    readonly stream: Uint8Array,
-    readonly behaviour: Behaviour = {},
-  ) {}
-
-  async *content(
-    _digest: string,
-    range: { start: number; end: number; size: number },
-  ): AsyncGenerator<Uint8Array> {
-    const { failsAfter = Infinity, wrong = [], partSize = 65_536 } = this.behaviour;
-    this.asked.push(`${range.start}-${range.end}`);
-    assert.equal(range.size, this.stream.length);
-    assert.ok(range.start < range.end && range.end <= range.size);
-    for (let at = range.start; at < range.end;) {
-      const size = Math.min(partSize, range.end - at, failsAfter - this.sent);
-      if (size <= 0) throw new PeerFailed(this.name, "it went away");
-      const part = this.stream.slice(at, at + size);
-      for (const position of wrong) {
-        if (part[position - at] !== undefined) part[position - at]! ^= 1;
-      }
-      at += size;
-      this.sent += size;
-      yield part;
-    }
-  }
-}
-
-function transfer(
-  tree: FetchedTree,
-  assembly: Assembly,
-  peer: FakePeer,
-  onProgress = () => {},
-): Promise<void> {
-  const { signal } = new AbortController();
-  return transferFrom(peer as unknown as Peer, tree.wanted.digest, assembly, {
-    signal,
-    onProgress,
-  });
-}
-
-async function finish(tree: FetchedTree, assembly: Assembly): Promise<void> {
-  assembly.finish();
-  assembly.close();
-  await tree.check();
-}
+import { FakePeer } from "./fake_peer.ts";
+import { Transferring } from "./transferring.ts";
 
 const NODES = [
   file("a", noise(1, 100)),
@@ -85,13 +22,14 @@ Deno.test({
     const partSize = fc.constantFrom(999, 16_384, 65_536, 262_143, 262_144, 2_000_000);
     await fc.assert(
       fc.asyncProperty(TREES, partSize, async (nodes, partSize) => {
-        using tree = await FetchedTree.of(nodes);
-        const assembly = tree.assembly();
-        const peer = new FakePeer("peer", tree.stream, { partSize });
-        await transfer(tree, assembly, peer);
-        assert.equal(peer.sent, tree.stream.length);
-        assert.ok(peer.asked.length <= 1);
-        await finish(tree, assembly);
+        using transferring = await Transferring.of(nodes);
+        const { stream } = transferring;
+        const peer = new FakePeer("peer", stream, { partSize });
+        transferring.add(peer);
+        assert.equal(await transferring.run(), true);
+        assert.equal(peer.sent, stream.length);
+        assert.ok(peer.asked.length <= Math.ceil(stream.length / 1_000_000), `${peer.asked}`);
+        await transferring.check();
       }),
       { numRuns: 25 },
     );
@@ -105,21 +43,26 @@ Deno.test({
     const steps = fc.array(fc.integer({ min: 1, max: 400_000 }), { minLength: 1, maxLength: 6 });
     await fc.assert(
       fc.asyncProperty(TREES, steps, async (nodes, steps) => {
-        using tree = await FetchedTree.of(nodes);
-        const assembly = tree.assembly();
+        using transferring = await Transferring.of(nodes);
+        const { assembly, stream } = transferring;
         let sent = 0;
         for (const [index, failsAfter] of steps.entries()) {
-          const peer = new FakePeer(`peer ${index}`, tree.stream, { failsAfter });
+          const peer = new FakePeer(`peer ${index}`, stream, { failsAfter });
+          const member = transferring.add(peer);
           const fails = assembly.stream.size - assembly.received > failsAfter;
-          const transferring = transfer(tree, assembly, peer);
-          await (fails ? assert.rejects(transferring, PeerFailed) : transferring);
+          assert.equal(await transferring.run(), !fails);
+          assert.equal(member.state, fails ? "gone" : "seed");
           sent += peer.sent;
           assert.equal(assembly.received, sent);
+          if (!fails) break;
         }
-        const last = new FakePeer("last", tree.stream);
-        await transfer(tree, assembly, last);
-        assert.equal(sent + last.sent, tree.stream.length);
-        await finish(tree, assembly);
+        const last = new FakePeer("last", stream);
+        transferring.add(last);
+        assert.equal(await transferring.run(), true);
+        const all = [...transferring.crowd.members.values()];
+        assert.equal(all.reduce((sum, { tally }) => sum + tally.bytes, 0), stream.length);
+        assert.equal(all.reduce((sum, { tally }) => sum + tally.wasted, 0), 0);
+        await transferring.check();
       }),
       { numRuns: 25 },
     );
@@ -127,80 +70,85 @@ Deno.test({
 });
 
 Deno.test("a peer that sends a wrong file is stopped, and what was right stays", async () => {
-  using tree = await FetchedTree.of(NODES);
-  const assembly = tree.assembly();
-  const liar = new FakePeer("liar", tree.stream, { wrong: [150] });
-  await assert.rejects(transfer(tree, assembly, liar), (error) => {
-    assert.ok(error instanceof PeerLied);
-    assert.equal(error.peer, "liar");
-    assert.match(error.message, /"d\/b"/);
-    return true;
-  });
+  using transferring = await Transferring.of(NODES);
+  const { stream } = transferring;
+  const liar = new FakePeer("liar", stream, { wrong: [150] });
+  const { reason } = await addAndRun(transferring, liar, false);
+  assert.match(reason!.message, /"d\/b"/);
+  assert.deepEqual(transferring.dropped, { liar: "lied" });
   assert.ok(liar.sent < SIZE, "it was stopped");
-  const honest = new FakePeer("honest", tree.stream);
-  await transfer(tree, assembly, honest);
+  const honest = new FakePeer("honest", stream);
+  await addAndRun(transferring, honest, true);
   assert.ok(!honest.asked[0]!.startsWith("0-"), "the first file was right");
-  await finish(tree, assembly);
+  await transferring.check();
 });
 
 Deno.test("a wrong file at the very end is found, too", async () => {
-  using tree = await FetchedTree.of(NODES);
-  const assembly = tree.assembly();
-  const liar = new FakePeer("liar", tree.stream, { wrong: [SIZE - 1] });
-  await assert.rejects(transfer(tree, assembly, liar), PeerLied);
+  using transferring = await Transferring.of(NODES);
+  const { assembly, stream } = transferring;
+  await addAndRun(transferring, new FakePeer("liar", stream, { wrong: [SIZE - 1] }), false);
+  assert.deepEqual(transferring.dropped, { liar: "lied" });
   assert.equal(assembly.complete, false);
   assert.deepEqual(assembly.missing(), [{ start: 300_100, end: SIZE }]);
 });
 
 Deno.test("who goes on with what a liar began is not taken for the liar", async () => {
-  using tree = await FetchedTree.of(NODES);
-  const assembly = tree.assembly();
-  const liar = new FakePeer("liar", tree.stream, { wrong: [400_000], failsAfter: 800_000 });
-  await assert.rejects(transfer(tree, assembly, liar), PeerFailed);
-  const honest = new FakePeer("honest", tree.stream);
-  await transfer(tree, assembly, honest);
+  using transferring = await Transferring.of(NODES);
+  const { assembly, stream } = transferring;
+  const liar = new FakePeer("liar", stream, {
+    wrong: [400_000],
+    failsAfter: 800_000,
+    digestsOf: "none",
+  });
+  await addAndRun(transferring, liar, false);
+  assert.deepEqual(transferring.dropped, { liar: "failed" });
+  const honest = new FakePeer("honest", stream, { digestsOf: "none" });
+  await addAndRun(transferring, honest, true);
   assert.deepEqual(honest.asked, [`800000-${SIZE}`, `300100-${SIZE}`]);
   assert.deepEqual([...assembly.liars.keys()], ["liar"]);
-  await finish(tree, assembly);
+  await transferring.check();
 });
 
 Deno.test("only what is missing is asked for, in one request a gap", async () => {
-  using tree = await FetchedTree.of(NODES);
-  const assembly = tree.assembly();
-  assembly.write(100, tree.stream.slice(100, 300_100), "earlier");
-  assembly.write(500_000, tree.stream.slice(500_000, 600_000), "earlier");
-  const peer = new FakePeer("peer", tree.stream);
-  await transfer(tree, assembly, peer);
+  using transferring = await Transferring.of(NODES);
+  const { assembly, stream } = transferring;
+  assembly.write(100, stream.slice(100, 300_100), "earlier");
+  assembly.write(500_000, stream.slice(500_000, 600_000), "earlier");
+  const peer = new FakePeer("peer", stream);
+  await addAndRun(transferring, peer, true);
   assert.deepEqual(peer.asked, ["0-100", "300100-500000", `600000-${SIZE}`]);
-  await finish(tree, assembly);
+  await transferring.check();
 });
 
 Deno.test("a tree without content is asked of nobody", async () => {
-  using tree = await FetchedTree.of([directory("d"), file("empty", "")]);
-  const assembly = tree.assembly();
-  const peer = new FakePeer("peer", tree.stream);
-  await transfer(tree, assembly, peer);
+  using transferring = await Transferring.of([directory("d"), file("empty", "")]);
+  const peer = new FakePeer("peer", transferring.stream);
+  await addAndRun(transferring, peer, true);
   assert.deepEqual(peer.asked, []);
-  await finish(tree, assembly);
+  await transferring.check();
 });
 
 Deno.test("progress is told while bytes come, up to the end", async () => {
-  using tree = await FetchedTree.of(NODES);
-  const assembly = tree.assembly();
+  using transferring = await Transferring.of(NODES);
+  const { assembly, stream } = transferring;
   const told: number[] = [];
-  const peer = new FakePeer("peer", tree.stream);
-  await transfer(tree, assembly, peer, () => told.push(assembly.received));
+  transferring.add(new FakePeer("peer", stream));
+  await transferring.run({ onProgress: () => told.push(assembly.received) });
   assert.ok(told.length > 3, `${told}`);
   assert.deepEqual(told, told.toSorted((a, b) => a - b));
   assert.equal(told.at(-1), SIZE);
-  assembly.close();
 });
 
 Deno.test("a store that fails is not the peer's fault", async () => {
-  using tree = await FetchedTree.of(NODES);
-  const assembly = tree.assembly();
-  Deno.writeTextFileSync(`${tree.root}/d/b`, "in the way");
-  const peer = new FakePeer("peer", tree.stream);
-  await assert.rejects(transfer(tree, assembly, peer), StoreFailed);
-  assembly.close();
+  using transferring = await Transferring.of(NODES);
+  Deno.writeTextFileSync(`${transferring.tree.root}/d/b`, "in the way");
+  transferring.add(new FakePeer("peer", transferring.stream));
+  await assert.rejects(transferring.run(), StoreFailed);
+  assert.deepEqual(transferring.dropped, {});
 });
+
+async function addAndRun(transferring: Transferring, peer: FakePeer, succeeds: boolean) {
+  const member = transferring.add(peer);
+  assert.equal(await transferring.run(), succeeds);
+  return member;
+}

@@ -10,6 +10,9 @@ export const digest: fc.Arbitrary<Digest> = fc.tuple(
 
 export const nonce: fc.Arbitrary<string> = fc.stringMatching(/^[0-9a-f]{16}$/);
 
+/** Which server it is. */
+export const id: fc.Arbitrary<string> = fc.stringMatching(/^[0-9a-f]{16}$/);
+
 /** Lines that could be found in a datagram, true ones and ones that are nearly so. */
 export const line: fc.Arbitrary<string> = fc.oneof(
   digest,
@@ -20,9 +23,13 @@ export const line: fc.Arbitrary<string> = fc.oneof(
     fc.constantFrom("have", "partial", "pending", "HAVE", "").map((state) => `${state} ${digest}`)
   ),
   nonce.map((nonce) => `nonce ${nonce}`),
+  id.map((id) => `id ${id}`),
   fc.constantFrom(
     "",
     "nonce 0",
+    "id 0",
+    "id 0123456789ABCDEF",
+    "id  0123456789abcdef",
     "port 38339",
     "port 0",
     "port 65536",

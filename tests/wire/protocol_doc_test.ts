@@ -85,6 +85,7 @@ Deno.test("the query is read, and written to the byte", () => {
 Deno.test("the query of a machine that downloads is read, and written to the byte", () => {
   const query = decodeQuery(bytes(block("query-downloading")));
   assert.equal(query?.port, 40_123);
+  assert.equal(query?.id?.length, 16);
   assert.deepEqual(encodeQuery(query!).map(text), [block("query-downloading")]);
 });
 
@@ -121,6 +122,7 @@ Deno.test("the reply is read, written to the byte, and goes with the query", () 
   assert.equal(text(encodeReply(reply)), block("reply"));
   const query = decodeQuery(bytes(block("query")))!;
   assert.equal(reply.nonce, query.nonce);
+  assert.equal(reply.id?.length, 16);
   assert.deepEqual(reply.offers.map(({ digest }) => digest), query.digests);
 });
 
@@ -211,7 +213,15 @@ Deno.test("the limits are those of the program", () => {
     "wait for other pieces, in seconds": limits.MAX_WAIT_SECONDS,
     "requests that wait": limits.MAX_WAITS,
     "requests that wait, of an address": limits.MAX_WAITS_PER_ADDRESS,
+    "answer that says which pieces are here": limits.MAX_AVAILABILITY_SIZE,
+    "wait for an answer to begin, in seconds": limits.CONNECT_TIMEOUT_MS / 1000,
+    "silence within an answer, in seconds": limits.STALL_TIMEOUT_MS / 1000,
+    "what comes in 10 seconds of waiting, at least": limits.TRICKLE.bytes,
+    "`Retry-After` that is heeded, in seconds": limits.MAX_RETRY_SECONDS,
+    "answers 503 in a row before a peer is left": limits.MAX_BUSY_ANSWERS,
+    "wait for a reader that takes nothing, seconds": limits.STALLED_READER_MS / 1000,
   });
+  assert.equal(limits.TRICKLE.ms, 10_000);
   assert.ok(PAGE.includes(`is ${pieceSize(1).toLocaleString("en")} bytes`));
   assert.ok(PAGE.includes(`UDP port ${limits.PORT}`));
   assert.ok(PAGE.includes(`the group \`${GROUP}\``));

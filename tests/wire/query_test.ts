@@ -4,15 +4,17 @@ import type { Digest } from "../../lib/manifest/digest.ts";
 import { MAX_DATAGRAM_SIZE } from "../../lib/wire/limits.ts";
 import { decodeQuery, encodeQuery } from "../../lib/wire/query.ts";
 import { encodeReply } from "../../lib/wire/reply.ts";
-import { bytes, datagram, digest, nonce, text } from "./arbitraries.ts";
+import { bytes, datagram, digest, id, nonce, text } from "./arbitraries.ts";
 
 const SHA1NEW = "sha1new=84e37424bbb87a077e25cec87d3c668f12726817" as Digest;
 const SHA256NEW = "sha256new_3TFGCZWVXWFMWJRSCEDRIOTDCXXYDGW4XPMOXLVBQJBEX3LBAFKA" as Digest;
 const NONCE = "0123456789abcdef";
+const ID = "00ff00ff00ff00ff";
 
 const query = fc.record({
   digests: fc.uniqueArray(digest, { minLength: 1, maxLength: 80 }),
   port: fc.option(fc.integer({ min: 1, max: 65535 }), { nil: undefined }),
+  id: fc.option(id, { nil: undefined }),
   nonce: fc.option(nonce, { nil: undefined }),
 }, { noNullPrototype: true });
 
@@ -28,21 +30,24 @@ Deno.test("reads the query of 2008's program, which has neither nonce nor last n
 });
 
 Deno.test("what is asked is what is heard, whatever the number of datagrams", () => {
-  fc.assert(fc.property(query, ({ digests, port, nonce }) => {
-    const heard = encodeQuery({ digests, port, nonce }).map((datagram) => decodeQuery(datagram)!);
+  fc.assert(fc.property(query, ({ digests, port, id, nonce }) => {
+    const datagrams = encodeQuery({ digests, port, id, nonce });
+    const heard = datagrams.map((datagram) => decodeQuery(datagram)!);
     assert.deepEqual(heard.flatMap((query) => query.digests), digests);
-    assert.ok(heard.every((query) => query.port === port && query.nonce === nonce));
+    assert.ok(
+      heard.every((query) => query.port === port && query.id === id && query.nonce === nonce),
+    );
   }));
 });
 
 Deno.test("a query and every reply to it fit in a datagram, and the reply is hardly larger", () => {
-  fc.assert(fc.property(query, ({ digests, port, nonce }) => {
-    for (const datagram of encodeQuery({ digests, port, nonce })) {
+  fc.assert(fc.property(query, id, ({ digests, port, id, nonce }, own) => {
+    for (const datagram of encodeQuery({ digests, port, id, nonce })) {
       const asked = decodeQuery(datagram)!;
       const offers = asked.digests.map((digest) => ({ digest, state: "partial" as const }));
-      const reply = encodeReply({ port: 65535, offers, nonce: asked.nonce });
+      const reply = encodeReply({ port: 65535, id: own, offers, nonce: asked.nonce });
       assert.ok(datagram.length <= MAX_DATAGRAM_SIZE && reply.length <= MAX_DATAGRAM_SIZE);
-      assert.ok(reply.length - datagram.length <= 17 + 8 * offers.length);
+      assert.ok(reply.length - datagram.length <= 37 + 8 * offers.length);
       for (const digest of asked.digests) assert.ok(text(reply).includes(` ${digest}\n`));
     }
   }));
@@ -54,8 +59,8 @@ Deno.test("uses no more datagrams than are needed", () => {
     (_, index) => `sha1=${String(index).padStart(40, "0")}` as Digest,
   );
   assert.deepEqual(encodeQuery({ digests }).map((each) => decodeQuery(each)!.digests.length), [
-    25,
-    15,
+    24,
+    16,
   ]);
 });
 
@@ -97,6 +102,26 @@ Deno.test("a port that is none is passed over, and of several the last one count
   }
 });
 
+Deno.test("who gets what it asks for says which server that is, on all of its addresses", () => {
+  const [only] = encodeQuery({ digests: [SHA1NEW], port: 40_123, id: ID, nonce: NONCE });
+  assert.equal(text(only!), `0share\n${SHA1NEW}\nport 40123\nid ${ID}\nnonce ${NONCE}\n`);
+  assert.equal(decodeQuery(only!)?.id, ID);
+});
+
+Deno.test("an id that is none is passed over, and of several the last one counts", () => {
+  for (const id of ["", "0", ID.toUpperCase(), `${ID}0`, ` ${ID}`, `${ID} `, `${ID}\r`]) {
+    assert.equal(decodeQuery(bytes(`0share\n${SHA1NEW}\nid ${id}\n`))?.id, undefined, id);
+    const found = decodeQuery(bytes(`0share\nid ${NONCE}\n${SHA1NEW}\nid ${ID}\nid ${id}\n`));
+    assert.equal(found?.id, ID, id);
+  }
+});
+
+Deno.test("refuses to send an id that is none", () => {
+  for (const id of ["", "0123", ID.toUpperCase(), `${ID}\n${SHA1NEW}`]) {
+    assert.throws(() => encodeQuery({ digests: [SHA1NEW], id }), TypeError);
+  }
+});
+
 Deno.test("refuses to send a port that is none", () => {
   for (const port of [0, -1, 65536, 1.5, NaN]) {
     assert.throws(() => encodeQuery({ digests: [SHA1NEW], port }), RangeError);
@@ -134,6 +159,7 @@ Deno.test("reads whatever bytes without throwing, and finds in them only what it
     const again = encodeQuery(found).map((each) => decodeQuery(each)!);
     assert.deepEqual(again.flatMap((each) => each.digests), found.digests);
     assert.equal(again[0]!.port, found.port);
+    assert.equal(again[0]!.id, found.id);
     assert.equal(again[0]!.nonce, found.nonce);
   }));
 });

@@ -3,14 +3,16 @@ import fc from "fast-check";
 import type { Digest } from "../../lib/manifest/digest.ts";
 import { MAX_DATAGRAM_SIZE } from "../../lib/wire/limits.ts";
 import { decodeReply, encodeReply, type OfferState } from "../../lib/wire/reply.ts";
-import { bytes, datagram, digest, nonce, text } from "./arbitraries.ts";
+import { bytes, datagram, digest, id, nonce, text } from "./arbitraries.ts";
 
 const SHA1NEW = "sha1new=84e37424bbb87a077e25cec87d3c668f12726817" as Digest;
 const SHA256NEW = "sha256new_3TFGCZWVXWFMWJRSCEDRIOTDCXXYDGW4XPMOXLVBQJBEX3LBAFKA" as Digest;
 const NONCE = "0123456789abcdef";
+const ID = "00ff00ff00ff00ff";
 
 const reply = fc.record({
   port: fc.integer({ min: 1, max: 65535 }),
+  id: fc.option(id, { nil: undefined }),
   offers: fc.uniqueArray(
     fc.record({ digest, state: fc.constantFrom<OfferState>("have", "partial", "pending") }, {
       noNullPrototype: true,
@@ -31,9 +33,34 @@ Deno.test("a reply is the port, a line for each offer, and the nonce last", () =
   );
 });
 
+Deno.test("a server that is reached on several ways says that it is the same", () => {
+  const datagram = encodeReply({
+    port: 38339,
+    id: ID,
+    offers: [{ digest: SHA1NEW, state: "have" }],
+    nonce: NONCE,
+  });
+  assert.equal(
+    text(datagram),
+    `0share-reply\nport 38339\nid ${ID}\nhave ${SHA1NEW}\nnonce ${NONCE}\n`,
+  );
+  assert.equal(decodeReply(datagram)?.id, ID);
+});
+
+Deno.test("an id that is none is passed over, and of several the last one counts", () => {
+  const head = `0share-reply\nport 1\nhave ${SHA1NEW}\n`;
+  for (const id of ["", "0", ID.toUpperCase(), `${ID}0`, ` ${ID}`, `${ID} `, `${ID}\r`]) {
+    assert.equal(decodeReply(bytes(`${head}id ${id}\n`))?.id, undefined, id);
+    assert.equal(decodeReply(bytes(`${head}id ${NONCE}\nid ${ID}\nid ${id}\n`))?.id, ID, id);
+  }
+});
+
 Deno.test("what is replied is what is heard", () => {
   fc.assert(fc.property(reply, (reply) => {
-    assert.deepEqual(decodeReply(encodeReply(reply)), reply);
+    const { id, ...rest } = reply;
+    // What has no id is read without one, not with one that is undefined.
+    const expected = id === undefined ? rest : reply;
+    assert.deepEqual(decodeReply(encodeReply(reply)), expected);
   }));
 });
 
@@ -42,18 +69,19 @@ Deno.test("offers that do not fit are left out, and the nonce is not", () => {
     digest: `sha1=${String(index).padStart(40, "0")}` as Digest,
     state: "have" as const,
   }));
-  const datagram = encodeReply({ port: 65535, offers, nonce: NONCE });
+  const datagram = encodeReply({ port: 65535, id: ID, offers, nonce: NONCE });
   const heard = decodeReply(datagram)!;
   assert.ok(datagram.length <= MAX_DATAGRAM_SIZE && datagram.length > MAX_DATAGRAM_SIZE - 51);
   assert.deepEqual(heard.offers, offers.slice(0, heard.offers.length));
   assert.equal(heard.nonce, NONCE);
 });
 
-Deno.test("refuses to send a port or a nonce that is none", () => {
+Deno.test("refuses to send a port, a nonce or an id that is none", () => {
   for (const port of [0, -1, 65536, 1.5, NaN]) {
     assert.throws(() => encodeReply({ port, offers: [] }), RangeError);
   }
   assert.throws(() => encodeReply({ port: 1, offers: [], nonce: "x" }), TypeError);
+  assert.throws(() => encodeReply({ port: 1, offers: [], id: "x" }), TypeError);
 });
 
 Deno.test("what is no reply is undefined", () => {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { zstdDecompressSync } from "node:zlib";
 import fc from "fast-check";
-import { compressFrame, hasZstd, storedFrame } from "../../lib/wire/zstd.ts";
+import { compressFrame, expandFrame, hasZstd, storedFrame } from "../../lib/wire/zstd.ts";
+import { FrameSplitter } from "../../lib/wire/zstd_frames.ts";
+import { randomFrom } from "../fetch/random.ts";
 import { needs } from "../skips.ts";
 import { Scratch } from "../store/sample.ts";
 
@@ -65,4 +67,19 @@ Deno.test({
 
 Deno.test("a stored frame is hardly larger than its content", () => {
   assert.equal(storedFrame(new Uint8Array(262_144)).length, 262_144 + 15);
+});
+
+Deno.test({
+  name: "compressFrame leaves out the empty frame that Deno puts behind some contents",
+  ignore: !hasZstd(),
+  fn() {
+    for (const size of [100_000, 123_136, 200_000, 262_144]) {
+      const random = randomFrom(size);
+      const bytes = Uint8Array.from({ length: size }, () => 32 + Math.floor(random() * 64));
+      const frame = compressFrame(bytes);
+      const frames = [...new FrameSplitter(frame.length).push(frame)];
+      assert.deepEqual(frames.map(({ length }) => length), [frame.length]);
+      assert.deepEqual(expandFrame(frame, size), bytes);
+    }
+  },
 });
