@@ -4,6 +4,7 @@ import { Discovery } from "../fetch/discovery.ts";
 import { DownloadLimit } from "../fetch/download_limit.ts";
 import type { FetchEvent } from "../fetch/events.ts";
 import { type Fetched, fetchImplementation } from "../fetch/fetch.ts";
+import { LocalSearch } from "../fetch/local_search.ts";
 import { type NamedPeer, NamedSearch, parseNamedPeer } from "../fetch/named_peer.ts";
 import { PeerMemory } from "../fetch/peer_memory.ts";
 import type { Search } from "../fetch/search.ts";
@@ -13,6 +14,7 @@ import { storeLocations } from "../store/locations.ts";
 import { chooseTarget } from "../store/target.ts";
 import { PORT } from "../wire/limits.ts";
 import type { Context } from "./command.ts";
+import { NO_MDNS } from "./fetching_options.ts";
 import { integerOption, type Parsed, rateOption, secondsOption } from "./options.ts";
 import { ProgressBar } from "./progress.ts";
 import { Sharing } from "./sharing.ts";
@@ -29,6 +31,8 @@ export interface FetchSettings {
   readonly targets: readonly string[];
   readonly peers: readonly NamedPeer[];
   readonly discoveryPort: number;
+  /** Whether to look for announced stores, too. */
+  readonly mdns: boolean;
   /** In milliseconds; undefined for what experience says. */
   readonly wait: number | undefined;
   readonly memory: PeerMemory;
@@ -66,6 +70,7 @@ export function fetchSettings(
     targets: options.store === undefined ? stores : [options.store],
     peers: parsed.all("host").map((text) => parseNamedPeer(text, PORT)),
     discoveryPort: integerOption(parsed, "discovery-port", { min: 1, max: 65535 }) ?? PORT,
+    mdns: !parsed.has(NO_MDNS),
     wait: seconds === undefined ? undefined : seconds * 1000,
     memory: new PeerMemory(stores[0]),
     compress,
@@ -107,15 +112,16 @@ export async function fetchAll(
     if (event.kind === "summary" && settings.explain) explain(output, event);
   };
   const wait = settings.wait ?? settings.memory.wait();
-  const search = (digests: readonly Digest[]): Search =>
-    settings.peers.length > 0
-      ? new NamedSearch(digests, settings.peers, { report })
-      : new Discovery(digests, {
-        interfaces: networkInterfaces(),
-        port: settings.discoveryPort,
-        wait,
-        report,
-      });
+  const search = (digests: readonly Digest[]): Search => {
+    if (settings.peers.length > 0) return new NamedSearch(digests, settings.peers, { report });
+    const Local = settings.mdns ? LocalSearch : Discovery;
+    return new Local(digests, {
+      interfaces: networkInterfaces(),
+      port: settings.discoveryPort,
+      wait,
+      report,
+    });
+  };
   // Who names the machine to ask wants nothing of the others.
   const shares = settings.share && settings.peers.length === 0;
   await using sharing = new Sharing({

@@ -11,6 +11,8 @@ export const DISCOVERY_PORT_OPTION = {
   help: `UDP port of the queries (default ${PORT}; the same on all machines)`,
 } as const;
 
+export const NO_MDNS = "no-mdns";
+
 /** Options of every command that fetches. */
 export const FETCHING_OPTIONS: readonly Option[] = [
   {
@@ -43,4 +45,5 @@ export const FETCHING_OPTIONS: readonly Option[] = [
   { name: "no-share", help: "give nothing to others while fetching" },
   { name: "explain", help: "say in the end what came from where, and how fast" },
   DISCOVERY_PORT_OPTION,
+  { name: NO_MDNS, help: "do not look for stores of Zero Install for .NET over multicast DNS" },
 ];

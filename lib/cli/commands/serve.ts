@@ -9,7 +9,7 @@ import { listImplementations } from "../../store/lookup.ts";
 import { PORT } from "../../wire/limits.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit.ts";
-import { DISCOVERY_PORT_OPTION } from "../fetching_options.ts";
+import { DISCOVERY_PORT_OPTION, NO_MDNS } from "../fetching_options.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { integerOption, rateOption } from "../options.ts";
 import type { Output } from "../output.ts";
@@ -31,6 +31,7 @@ export const serve: Command = {
     },
     { name: "port", short: "p", value: "PORT", help: `TCP port, 0 for any (default ${PORT})` },
     DISCOVERY_PORT_OPTION,
+    { name: NO_MDNS, help: "do not announce it over multicast DNS, for Zero Install for .NET" },
     {
       name: "allow",
       value: "CIDR",
@@ -60,6 +61,7 @@ export const serve: Command = {
       allow: parsed.all("allow"),
       names: ownNames(),
       interfaces: networkInterfaces(),
+      announce: !parsed.has(NO_MDNS),
       uploadLimit: rateOption(parsed, "upload-limit"),
     };
     const starting = serveConfined(options, (event) => tellServe(output, event));
