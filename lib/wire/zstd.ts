@@ -1,5 +1,6 @@
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { InvalidCoding } from "../errors.ts";
+import { FrameSplitter } from "./zstd_frames.ts";
 
 /** Parameters by their number in zstd.h: Deno 2.6 does not name them. */
 const COMPRESSION_LEVEL = 100;
@@ -32,11 +33,11 @@ export function hasZstd(): boolean {
 /** These bytes as one zstd frame with its content size in its header. Only where `hasZstd`. */
 export function compressFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const options = { params: { [COMPRESSION_LEVEL]: LEVEL }, pledgedSrcSize: bytes.length };
-  const frame = zstdCompressSync(bytes, options);
-  // It is kept: then it must not be a small part of a large buffer.
-  return frame.length < frame.buffer.byteLength
-    ? new Uint8Array(frame)
-    : new Uint8Array(frame.buffer as ArrayBuffer);
+  const output = zstdCompressSync(bytes, options);
+  // Deno writes an empty frame more behind some: that would be one piece more. What is taken is a
+  // copy, because it is kept: then it must not be a small part of a large buffer.
+  const [frame] = new FrameSplitter(output.length).push(output);
+  return frame!;
 }
 
 /** The same without compressing, for what does not shrink. Needs no zstd. */

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { zstdDecompressSync } from "node:zlib";
 import fc from "fast-check";
 import { compressFrame, hasZstd, storedFrame } from "../../lib/wire/zstd.ts";
+import { FrameSplitter } from "../../lib/wire/zstd_frames.ts";
+import { incompressible } from "../serve/implementations.ts";
 import { needs } from "../skips.ts";
 import { Scratch } from "../store/sample.ts";
 
@@ -44,6 +46,21 @@ for (const [name, frameOf] of Object.entries({ compressFrame, storedFrame })) {
     },
   });
 }
+
+Deno.test({
+  name: "compressFrame makes one frame and no second one of what hardly shrinks, whatever its size",
+  ignore: !hasZstd(),
+  fn() {
+    for (const size of [65_536, 100_000, 131_072, 200_000, 262_144, 400_000, 1_048_576]) {
+      for (const part of [0.3, 0.5, 0.9, 1]) {
+        const bytes = incompressible(1, size).fill(0, Math.floor(size * part));
+        const frame = compressFrame(bytes);
+        assert.deepEqual([...new FrameSplitter(2 * size).push(frame)], [frame], `${size} ${part}`);
+        assert.deepEqual(new Uint8Array(zstdDecompressSync(frame)), bytes);
+      }
+    }
+  },
+});
 
 Deno.test({
   name: "frames of both kinds end to end are what the zstd command unpacks",
