@@ -16,9 +16,9 @@ import { Gate } from "./lib/gate.ts";
 import { check, intoStore, type Load } from "./lib/loads.ts";
 import { list, numbers, options } from "./lib/options.ts";
 import { watchMachine } from "./lib/processes.ts";
-import { machine, median, megabytes, result, spread, Table } from "./lib/report.ts";
+import { machine, median, megabytes, result, shown, spread, Table } from "./lib/report.ts";
 import { parseRate, type Seat, seats } from "./lib/seats.ts";
-import type { Swarm } from "./lib/swarm.ts";
+import type { Member, Swarm } from "./lib/swarm.ts";
 import { sourceTree } from "./lib/trees.ts";
 import { takeTurns } from "./lib/turns.ts";
 import { inWorkplace, type Workplace } from "./lib/workplace.ts";
@@ -50,6 +50,9 @@ interface Outcome {
   readonly busy: number;
 }
 
+/** A run that is counted as failed; the others go on. */
+class Incomplete extends Error {}
+
 await inWorkplace(settings, async (place) => {
   const chosen = await variants(list(own.variants), program);
   const swarms = [
@@ -58,7 +61,19 @@ await inWorkplace(settings, async (place) => {
   ];
   machine({ program: program.name, runs, rate });
   const table = new Table(
-    ["tree", "MB", "hosts", "rate", "what", "seconds", "to bound", "copies", "all", "CPU %"],
+    [
+      "tree",
+      "MB",
+      "hosts",
+      "rate",
+      "what",
+      "seconds",
+      "to bound",
+      "copies",
+      "all",
+      "CPU %",
+      "failed",
+    ],
     [6, 4, 5, 8, 20, 20],
   );
   for (const name of list(own.only)) {
@@ -68,7 +83,7 @@ await inWorkplace(settings, async (place) => {
     for (const hosts of numbers(own.hosts)) {
       const turns = swarms.map((swarm) => ({
         name: swarm.name,
-        run: () => crowd(swarm, load, hosts, place),
+        run: () => crowd(swarm, load, hosts, place).catch(toldWhenIncomplete),
       }));
       const outcomes = await takeTurns(turns, runs, { warmUp: false });
       turns.forEach(({ name }, i) => report(load, hosts, name, outcomes[i]!, table));
@@ -95,15 +110,38 @@ async function crowd(
   // One that fails before the gate opens is met where all are waited for.
   void Promise.allSettled(members.map(({ complete }) => complete));
   await new Promise((resolve) => setTimeout(resolve, GATHERING_MS));
-  const outcome = await place.measured(async () => {
-    const sentBefore = await sent(seed, ...others);
+  try {
+    const outcome = await measure(members, [seed, ...others], gate, place);
+    for (const { tree } of members) await check(load, tree);
+    return outcome;
+  } finally {
+    for (const { running, directory } of members) {
+      running.signal("SIGKILL");
+      await running.ended;
+      await removeTree(directory);
+    }
+  }
+}
+
+/** Opens the gate and waits for all. The first of `all` is the seed. */
+async function measure(
+  members: readonly Member[],
+  all: readonly Seat[],
+  gate: Gate,
+  place: Workplace,
+): Promise<Outcome> {
+  return await place.measured(async () => {
+    const sentBefore = await sent(all);
     const busy = watchMachine();
     const start = performance.now();
     gate.open();
-    const ends = await Promise.all(members.map(({ complete }) => complete));
+    const ends = await Promise.all(members.map(({ complete }) => complete))
+      .catch((cause) => {
+        throw new Incomplete("A host did not get it", { cause });
+      });
     const share = busy();
     const seconds = ends.map((end) => (end - start) / 1000);
-    const sentAfter = await sent(seed, ...others);
+    const sentAfter = await sent(all);
     const traffic = sentAfter.map((value, i) => value - sentBefore[i]!);
     return {
       makespan: Math.max(...seconds),
@@ -113,16 +151,17 @@ async function crowd(
       busy: share,
     };
   });
-  for (const { tree } of members) await check(load, tree);
-  for (const { running, directory } of members) {
-    running.signal("SIGKILL");
-    await running.ended;
-    await removeTree(directory);
-  }
-  return outcome;
 }
 
-async function sent(...all: readonly Seat[]): Promise<number[]> {
+/** Tells of a host that failed, and gives nothing; throws whatever else went wrong. */
+function toldWhenIncomplete(error: unknown): undefined {
+  if (!(error instanceof Incomplete)) throw error;
+  const { cause } = error;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  Deno.stderr.writeSync(new TextEncoder().encode(`${error.message}: ${text}\n`));
+}
+
+async function sent(all: readonly Seat[]): Promise<number[]> {
   return await Promise.all(all.map(async (seat) => (await seat.traffic()).sent));
 }
 
@@ -130,9 +169,11 @@ function report(
   load: Load,
   hosts: number,
   what: string,
-  outcomes: readonly Outcome[],
+  runs: readonly (Outcome | undefined)[],
   table: Table,
 ): void {
+  const outcomes = runs.filter((outcome) => outcome !== undefined);
+  const failed = runs.length - outcomes.length;
   // Every host has to get all of it through its own link; so many can help each other that
   // nothing else binds.
   const bound = load.bytes * 8 / rate;
@@ -155,11 +196,13 @@ function report(
     copies,
     all,
     busy,
+    failed,
     runs: outcomes,
   });
   table.row(
     ...[load.name, megabytes(load.bytes), String(hosts), own.rate, what],
     spread(outcomes.map(({ makespan }) => makespan)),
-    ...[ratio.toFixed(2), copies.toFixed(2), all.toFixed(2), (busy * 100).toFixed(0)],
+    ...[shown(ratio), shown(copies), shown(all), shown(busy * 100, 0)],
+    String(failed),
   );
 }

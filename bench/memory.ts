@@ -20,7 +20,7 @@ import { machine, median, megabytes, result, spread, Table } from "./lib/report.
 import { HERE } from "./lib/seats.ts";
 import { takeTurns, type Turn } from "./lib/turns.ts";
 import { inWorkplace, type Workplace } from "./lib/workplace.ts";
-import { fetchOnce, seed, type Variant, variants } from "./lib/zero_share.ts";
+import { addressedSeed, fetchOnce, type Variant, variants } from "./lib/zero_share.ts";
 
 const settings = options({ gigabytes: "10", files: "200000", variants: "never,cold" });
 const { program, runs, own } = settings;
@@ -84,7 +84,7 @@ async function compare(comparison: Comparison): Promise<void> {
   const ours = (variant: Variant): Turn<Outcome> => ({
     name: variant.name,
     async run() {
-      await using server = await seed(program, HERE, load.store, place);
+      await using server = await addressedSeed(program, HERE, load.store, place);
       const peer = { address: HERE.address, port: server.port };
       return await watched(
         server.running.pid,

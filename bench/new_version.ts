@@ -22,7 +22,13 @@ import { parseRate, type Seat, seats } from "./lib/seats.ts";
 import { sourceTree } from "./lib/trees.ts";
 import { takeTurns, type Turn } from "./lib/turns.ts";
 import { inWorkplace, type Workplace } from "./lib/workplace.ts";
-import { fetchArguments, fetcher, seed, type Variant, variants } from "./lib/zero_share.ts";
+import {
+  addressedSeed,
+  fetchArguments,
+  fetcher,
+  type Variant,
+  variants,
+} from "./lib/zero_share.ts";
 
 const PAIRS: Readonly<Record<string, readonly [old: string, next: string]>> = {
   next: ["next-16.4.5", "next-16.4.6"],
@@ -77,7 +83,6 @@ async function compare(
   const archives = place.fresh("archives");
   await pack(next, "tar.zst", archives);
   await using nginx = await ArchiveServer.start(from, archives, place);
-  await using server = await seed(program, from, next.store, place);
   const turns: Turn<Outcome>[] = [
     {
       name: "curl | tar x --zstd",
@@ -86,9 +91,14 @@ async function compare(
     },
     ...chosen.map((variant) => ({
       name: variant.name,
-      run: () => {
+      async run() {
+        // Started anew each time: what matters is the bytes, which a cache does not change.
+        await using server = await addressedSeed(program, from, next.store, place);
         const peer = { address: from.address, port: server.port };
-        return counted(from, () => update(old, next, { seat: to, variant, server: peer }, place));
+        return await counted(
+          from,
+          () => update(old, next, { seat: to, variant, server: peer }, place),
+        );
       },
     })),
   ];

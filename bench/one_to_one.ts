@@ -17,7 +17,7 @@ import { HERE, parseRate, type Seat, seats } from "./lib/seats.ts";
 import { sourceTree } from "./lib/trees.ts";
 import { takeTurns, type Turn } from "./lib/turns.ts";
 import { inWorkplace, type Workplace } from "./lib/workplace.ts";
-import { fetchOnce, seed, type Variant, variants } from "./lib/zero_share.ts";
+import { addressedSeed, fetchOnce, type Variant, variants } from "./lib/zero_share.ts";
 
 const settings = options({
   net: "loopback,1gbit",
@@ -66,7 +66,7 @@ async function compare(comparison: Comparison): Promise<void> {
     : await Network.create({ hosts: 2, bitsPerSecond: parseRate(net) });
   const [from, to] = network === undefined ? [HERE, HERE] : seats(network) as [Seat, Seat];
   await using nginx = await ArchiveServer.start(from, archives, place);
-  await using server = await seed(program, from, load.store, place);
+  await using server = await addressedSeed(program, from, load.store, place);
 
   const archive = (name: string, packing: Packing, verify = false): Turn<Outcome> => ({
     name,
@@ -79,7 +79,9 @@ async function compare(comparison: Comparison): Promise<void> {
   const ours = (variant: Variant): Turn<Outcome> => ({
     name: variant.name,
     async run() {
-      await using fresh = variant.cold ? await seed(program, from, load.store, place) : undefined;
+      await using fresh = variant.cold
+        ? await addressedSeed(program, from, load.store, place)
+        : undefined;
       const { running, port } = fresh ?? server;
       return await withServer(running.pid, () =>
         fetchOnce(program, load, place, {

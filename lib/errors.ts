@@ -78,6 +78,9 @@ export class PeerFailed extends ShareError {
   }
 }
 
+/** A peer has not what it says it has: asking again is of no use. */
+export class PeerLacks extends PeerFailed {}
+
 /** A peer sent something that does not verify. */
 export class PeerLied extends ShareError {
   constructor(readonly peer: string, reason: string, options: { cause?: unknown } = {}) {

@@ -26,26 +26,34 @@ export class Table {
   #widths: readonly number[];
 
   constructor(heads: readonly string[], widths: readonly number[] = []) {
-    this.#widths = heads.map((head, i) => Math.max(head.length, widths[i] ?? 0) + 2);
+    this.#widths = heads.map((head, i) => Math.max(head.length, widths[i] ?? 0));
     this.row(...heads);
   }
 
   row(...cells: readonly string[]): void {
-    const text = cells.map((cell, i) => cell.padEnd(this.#widths[i] ?? 12)).join("");
+    const text = cells.map((cell, i) => cell.padEnd(this.#widths[i] ?? 12)).join("  ");
     write(Deno.stderr, text.trimEnd());
   }
 }
 
+/** NaN of nothing. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
+  if (sorted.length === 0) return NaN;
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Median with the range. */
+/** Median with the range; empty where there is none. */
 export function spread(values: readonly number[], digits = 2): string {
+  if (values.length === 0) return "";
   const [least, most] = [Math.min(...values), Math.max(...values)];
   return `${median(values).toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`;
+}
+
+/** A figure in a table; empty where there is none. */
+export function shown(value: number, digits = 2): string {
+  return Number.isNaN(value) ? "" : value.toFixed(digits);
 }
 
 /** Bytes as megabytes. */

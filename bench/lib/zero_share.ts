@@ -46,7 +46,7 @@ export async function variants(names: readonly string[], program: Program): Prom
   });
 }
 
-/** `0share serve` on a seat, on the usual port there (any free one on this machine). */
+/** `0share serve` on a host of its own, on the usual port, where others find it by themselves. */
 export async function seed(
   program: Program,
   seat: Seat,
@@ -55,9 +55,27 @@ export async function seed(
 ): Promise<Server> {
   const { env } = sandboxEnv(place.fresh("seed"));
   const stores = [store];
-  // Only on a host of its own is the usual port surely free.
-  const port = seat.prefix.length > 0 ? { port: 38339 } : {};
-  return await serve(program, { env, stores, prefix: seat.prefix, limit: LIMIT_MS, ...port });
+  return await serve(program, { env, stores, prefix: seat.prefix, limit: LIMIT_MS, port: 38339 });
+}
+
+/** Where seeds that are asked by address hear datagrams: each at another one, so as not to meet. */
+let discoveryPort = 40_000;
+
+/** `0share serve` beside others on one seat: on any port, to be asked by address. */
+export async function addressedSeed(
+  program: Program,
+  seat: Seat,
+  store: string,
+  place: Workplace,
+): Promise<Server> {
+  const { env } = sandboxEnv(place.fresh("seed"));
+  return await serve(program, {
+    env,
+    stores: [store],
+    prefix: seat.prefix,
+    limit: LIMIT_MS,
+    discoveryPort: ++discoveryPort,
+  });
 }
 
 /** A machine that was never used, with a store of its own. */
@@ -83,10 +101,16 @@ export interface FetchOptions {
   readonly where?: string;
 }
 
+/**
+ * Hosts that share the processors of one machine may take longer to answer than the time after
+ * which a fetch gives up, which is meant for machines of their own. Costs nothing when one answers.
+ */
+const PATIENCE = ["--timeout", "10"];
+
 /** The arguments of a fetch. */
 export function fetchArguments(load: Load, options: FetchOptions): string[] {
   const { server, variant } = options;
-  const named = server === undefined ? [] : ["-H", `${server.address}:${server.port}`];
+  const named = server === undefined ? PATIENCE : ["-H", `${server.address}:${server.port}`];
   return ["fetch", load.digest, ...named, ...variant.fetch];
 }
 

@@ -6,12 +6,6 @@ import type { Swarm } from "./swarm.ts";
 import type { Workplace } from "./workplace.ts";
 import { fetchArguments, fetcher, seed, type Variant } from "./zero_share.ts";
 
-/**
- * So many hosts that start at once share the processors of one machine, so that the time after
- * which a fetch gives up, when nobody has answered, is not what it is on a machine of its own.
- */
-const PATIENCE = ["--timeout", "10"];
-
 /** The seed serves its store; the others fetch, and find each other by themselves. */
 export function zeroShareSwarm(program: Program, variant: Variant, place: Workplace): Swarm {
   return {
@@ -22,8 +16,7 @@ export function zeroShareSwarm(program: Program, variant: Variant, place: Workpl
     },
     join(load, seat, gate) {
       const { directory, sandbox } = fetcher(place);
-      const args = [...fetchArguments(load, { seat, variant }), ...PATIENCE];
-      const running = start(program, args, {
+      const running = start(program, fetchArguments(load, { seat, variant }), {
         env: sandbox.env,
         prefix: [...seat.prefix, ...gate.prefix],
         limit: LIMIT_MS,

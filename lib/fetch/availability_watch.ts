@@ -20,7 +20,7 @@ export class AvailabilityWatch {
   readonly #size: number;
   readonly #signal: AbortSignal;
   readonly #listener: WatchListener;
-  readonly #watched = new Map<Member, { abort: AbortController; task: Promise<void> }>();
+  readonly #watched = new Map<Member, { abort: AbortController; heard: number }>();
   readonly #waiting = new Set<Member>();
   readonly #ending = new Set<Promise<void>>();
 
@@ -45,7 +45,13 @@ export class AvailabilityWatch {
       })
       .finally(() => this.#ending.delete(task));
     this.#ending.add(task);
-    this.#watched.set(member, { abort, task });
+    this.#watched.set(member, { abort, heard: 0 });
+  }
+
+  /** A peer has just said, with something else, what it has: it need not be asked for a while. */
+  heard(member: Member): void {
+    const watched = this.#watched.get(member);
+    if (watched !== undefined) watched.heard = performance.now();
   }
 
   remove(member: Member): void {
@@ -63,6 +69,15 @@ export class AvailabilityWatch {
     return Promise.all(this.#ending);
   }
 
+  /** Waits until nothing was heard of a peer for a while. */
+  async #quiet(member: Member, signal: AbortSignal): Promise<void> {
+    for (let wait: number = AVAILABILITY_PAUSE_MS; wait > 0;) {
+      await pause(wait, signal);
+      const { heard = 0 } = this.#watched.get(member) ?? {};
+      wait = heard + AVAILABILITY_PAUSE_MS - performance.now();
+    }
+  }
+
   async #follow(member: Member, signal: AbortSignal): Promise<void> {
     let known: string | undefined;
     for (;;) {
@@ -74,7 +89,7 @@ export class AvailabilityWatch {
         this.#listener.holds(member, has);
         if (has === "all") return;
         known = encodeBitfield(has);
-        await pause(AVAILABILITY_PAUSE_MS, signal);
+        await this.#quiet(member, signal);
       } catch (error) {
         if (!(error instanceof PeerBusy)) throw error;
         await pause(error.retryAfterSeconds * 1000, signal);

@@ -2,12 +2,14 @@ import { InvalidCoding, PeerFailed, PeerLied } from "../errors.ts";
 import type { ByteRange } from "../wire/range.ts";
 import { expandFrame } from "../wire/zstd.ts";
 import { FrameSplitter } from "../wire/zstd_frames.ts";
+import { BLOCK_SIZE } from "../wire/limits.ts";
 import type { Answer } from "./answer.ts";
 
 /** Bytes of a content stream, in the order in which they belong there. */
 export interface Part {
   /** Where in the stream they begin. */
   readonly offset: number;
+  /** They are gone when the next part is asked for. */
   readonly bytes: Uint8Array;
   /** The compressed frame that they came as: then they are one whole piece. */
   readonly frame?: Uint8Array<ArrayBuffer>;
@@ -65,7 +67,7 @@ export class Bytes implements Disposable {
   }
 
   async *#plain(): AsyncGenerator<Omit<Part, "offset">> {
-    for await (const bytes of this.#answer.body()) {
+    for await (const bytes of this.#answer.bodyInPlace(BLOCK_SIZE)) {
       this.wire += bytes.length;
       yield { bytes };
     }
@@ -76,7 +78,7 @@ export class Bytes implements Disposable {
     const splitter = new FrameSplitter(each + (each >> 6) + ZSTD_OVERHEAD);
     let left = this.range.end - this.range.start;
     try {
-      for await (const bytes of this.#answer.body()) {
+      for await (const bytes of this.#answer.bodyInPlace(BLOCK_SIZE)) {
         this.wire += bytes.length;
         for (const frame of splitter.push(bytes)) {
           const size = Math.min(each, left);

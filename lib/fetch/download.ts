@@ -68,7 +68,7 @@ export class Download implements Disposable {
     this.#summarize(crowd, assembly, { resumed, reused, started });
     if (!complete) return undefined;
     assembly.finish();
-    return await sealTree(this.#staging, manifest, { contents: "hashed while written", signal });
+    return await sealTree(this.#staging, manifest, { contents: "finished", signal });
   }
 
   /**

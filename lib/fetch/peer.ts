@@ -9,7 +9,7 @@ import {
   PIECES_HEADER,
 } from "../wire/availability.ts";
 import { decodeBitfield, encodeBitfield } from "../wire/bitfield.ts";
-import { MAX_AVAILABILITY_SIZE, MAX_MANIFEST_SIZE, PORT } from "../wire/limits.ts";
+import { BLOCK_SIZE, MAX_AVAILABILITY_SIZE, MAX_MANIFEST_SIZE, PORT } from "../wire/limits.ts";
 import { formatContentRange } from "../wire/range.ts";
 import { formatRoute, parseRoute, type Route } from "../wire/routes.ts";
 import { Answer, Watch } from "./answer.ts";
@@ -241,11 +241,10 @@ export class Peer implements Disposable {
     }
   }
 
-  /** Small parts would each keep a larger buffer alive: they are copied into one that grows. */
   async #gather(answer: Answer, most: number, what: string): Promise<Uint8Array> {
     let bytes = new Uint8Array(Math.min(most, 64 * 1024));
     let size = 0;
-    for await (const part of answer.body()) {
+    for await (const part of answer.bodyInPlace(BLOCK_SIZE)) {
       if (size + part.length > most) {
         throw new PeerLied(this.name, `${what} of over ${most} bytes`);
       }

@@ -39,6 +39,11 @@ export class PieceMap {
     return this.#lacking[piece] === 0;
   }
 
+  /** Whether nothing of it is here. */
+  isUntouched(piece: number): boolean {
+    return this.#lacking[piece] === this.lengthOf(piece);
+  }
+
   /** Whether all of it belongs to files whose hash was found right. */
   isVerified(piece: number): boolean {
     return this.#unverified[piece] === 0;

@@ -55,6 +55,20 @@ export class Pieces implements AssemblyObserver, Disposable {
     this.#tell(piece);
   }
 
+  /**
+   * Writes a piece of which nothing is here, and which matches the piece digests: it may be given on as
+   * soon as all of it is here.
+   */
+  writeMatching(piece: number, write: () => void): void {
+    this.#matched[piece] = 1;
+    try {
+      write();
+    } finally {
+      // A file in it was wrong all the same.
+      if (!this.map.isHere(piece)) this.#matched[piece] = 0;
+    }
+  }
+
   /** The piece digests are not believed any more: only right files count. */
   unmatch(): void {
     for (let piece = 0; piece < this.map.count; piece++) {

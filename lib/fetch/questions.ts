@@ -1,4 +1,4 @@
-import { PeerFailed, PeerLied } from "../errors.ts";
+import { PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { Assembly } from "./assembly.ts";
 import { Block } from "./block.ts";
@@ -35,6 +35,8 @@ const WORTH_COMPRESSING = 0.9;
 /** Asks peers what the schedule wants to know, and hands what comes to the assembly. */
 export class Questions {
   readonly #options: QuestionsOptions;
+  /** As many as pieces come at once. */
+  readonly #spare: Uint8Array[] = [];
 
   constructor(options: QuestionsOptions) {
     this.#options = options;
@@ -138,7 +140,7 @@ export class Questions {
     if (answer === undefined) {
       if (has === undefined) await this.#lookAgain(member, signal);
       else if (ask.kind === "piece" && has[ask.piece] === 1) {
-        throw new PeerFailed(member.name, `it says that it has piece ${ask.piece}, and has not`);
+        throw new PeerLacks(member.name, `it says that it has piece ${ask.piece}, and has not`);
       }
       return;
     }
@@ -146,16 +148,20 @@ export class Questions {
     const piece = Math.floor(bytes.range.start / map.pieceSize);
     if (ask.kind === "any") schedule.chosen(ask.id, piece);
     if (schedule.useless(ask.id)) return;
-    const buffer = new Uint8Array(map.lengthOf(piece));
+    const room = this.#spare.pop() ?? new Uint8Array(map.pieceSize);
     let filled = 0;
-    for await (const part of bytes.parts()) {
-      await this.#count(member, part.bytes.length, signal);
-      buffer.set(part.bytes, filled);
-      filled += part.bytes.length;
+    try {
+      for await (const part of bytes.parts()) {
+        await this.#count(member, part.bytes.length, signal);
+        room.set(part.bytes, filled);
+        filled += part.bytes.length;
+      }
+      this.#measure(member, bytes, filled);
+      signal.throwIfAborted();
+      this.#takePiece(piece, room.subarray(0, filled), member);
+    } finally {
+      this.#spare.push(room);
     }
-    this.#measure(member, bytes, filled);
-    signal.throwIfAborted();
-    this.#takePiece(piece, buffer, member);
   }
 
   #takePiece(piece: number, bytes: Uint8Array, member: Member): void {
@@ -176,9 +182,16 @@ export class Questions {
       case "unknown":
     }
     const before = assembly.received;
-    assembly.write(pieces.map.rangeOf(piece).start, bytes, member.name);
+    const { start, end } = pieces.map.rangeOf(piece);
+    const write = () => assembly.write(start, bytes, member.name);
+    if (verdict === "right" && pieces.map.isUntouched(piece)) pieces.writeMatching(piece, write);
+    else {
+      write();
+      // Parts of it were here already, and nobody has looked at those.
+      const all = verdict === "right" ? assembly.readBack(start, end) : undefined;
+      if (all !== undefined && check.matches(piece, all)) pieces.match(piece);
+    }
     member.tally.wasted += Math.max(0, bytes.length - (assembly.received - before));
-    if (verdict === "right" && pieces.map.isHere(piece)) pieces.match(piece);
     this.#refuseLiar(member);
     onProgress();
   }
@@ -207,7 +220,7 @@ export class Questions {
       holdings(member, "archives");
       return;
     }
-    if (has === "all") throw new PeerFailed(member.name, "it says that it has all, and has not");
+    if (has === "all") throw new PeerLacks(member.name, "it says that it has all, and has not");
     holdings(member, has);
   }
 

@@ -1,6 +1,6 @@
-import { PeerBusy, PeerFailed, PeerLied } from "../errors.ts";
+import { PeerBusy, PeerFailed, PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { MAX_BUSY_ANSWERS, STARVED_MS } from "../wire/limits.ts";
+import { MAX_BUSY_ANSWERS, RETRIES_MS, SOME_PROGRESS, STARVED_MS } from "../wire/limits.ts";
 import type { Assembly } from "./assembly.ts";
 import { AvailabilityWatch } from "./availability_watch.ts";
 import type { Compression } from "./compression.ts";
@@ -62,8 +62,10 @@ class Transfer {
   readonly #over = new AbortController();
   readonly #asks = new Map<number, { member: Member; abort: AbortController }>();
   readonly #tasks = new Set<Promise<void>>();
-  /** How often in a row each had no place. */
-  readonly #busy = new Map<Member, number>();
+  /** How often in a row each had no place, or failed without having sent much. */
+  readonly #setbacks = new Map<Member, { busy: number; failed: number }>();
+  /** Who is left alone for a while. */
+  readonly #paused = new Set<Member>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   readonly #known = new Set<Member>();
   readonly #finished = Promise.withResolvers<boolean>();
@@ -173,8 +175,10 @@ class Transfer {
       member.state = "seed";
       this.#watch.remove(member);
       this.#schedule.complete(member.name);
-    } else if (member.state === "partial") this.#schedule.offer(member.name, has);
-    else {
+    } else if (member.state === "partial") {
+      this.#schedule.offer(member.name, has);
+      this.#watch.heard(member);
+    } else {
       // It was taken for one that has everything.
       this.#leave(member);
       member.state = "partial";
@@ -203,26 +207,40 @@ class Transfer {
   }
 
   #waitFor(member: Member, { retryAfterSeconds }: PeerBusy): void {
-    const times = (this.#busy.get(member) ?? 0) + 1;
-    if (times > MAX_BUSY_ANSWERS) {
-      const reason = `it had no place ${times} times in a row`;
+    const setbacks = this.#setbacks.get(member) ?? { busy: 0, failed: 0 };
+    const busy = setbacks.busy + 1;
+    if (busy > MAX_BUSY_ANSWERS) {
+      const reason = `it had no place ${busy} times in a row`;
       this.#failed(member, new PeerFailed(member.name, reason));
       return;
     }
-    this.#busy.set(member, times);
+    this.#setbacks.set(member, { ...setbacks, busy });
+    this.#leaveAlone(member, retryAfterSeconds * 1000);
+  }
+
+  /** An answer failed: a machine that is very busy, or a Wi-Fi, gets another chance, a dead one not many. */
+  #stumbled(member: Member, error: unknown): void {
+    const setbacks = this.#setbacks.get(member) ?? { busy: 0, failed: 0 };
+    const failed = setbacks.failed + 1;
+    const again = error instanceof PeerFailed && !(error instanceof PeerLacks);
+    if (!again || failed > RETRIES_MS.length || !this.#known.has(member)) {
+      this.#failed(member, error);
+      return;
+    }
+    this.#setbacks.set(member, { ...setbacks, failed });
+    this.#leaveAlone(member, RETRIES_MS[failed - 1]!);
+  }
+
+  #leaveAlone(member: Member, milliseconds: number): void {
+    this.#paused.add(member);
     this.#refreshPauses();
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       this.#paused.delete(member);
-      this.#refreshPauses();
       this.#pump();
-    }, retryAfterSeconds * 1000);
+    }, milliseconds);
     this.#timers.add(timer);
-    this.#paused.add(member);
-    this.#refreshPauses();
   }
-
-  readonly #paused = new Set<Member>();
 
   /** Who has no place is not asked; nor is anybody else while one peer has to be asked alone. */
   #refreshPauses(): void {
@@ -298,9 +316,10 @@ class Transfer {
     const before = member.tally.bytes;
     try {
       await this.#questions.ask(ask, member, signal);
-      this.#busy.delete(member);
+      this.#setbacks.delete(member);
     } catch (error) {
-      if (!signal.aborted && !this.#isOver) this.#failed(member, error);
+      if (member.tally.bytes - before >= SOME_PROGRESS) this.#setbacks.delete(member);
+      if (!signal.aborted && !this.#isOver) this.#stumbled(member, error);
     } finally {
       this.#asks.delete(ask.id);
       const seconds = (performance.now() - started) / 1000;

@@ -21,6 +21,8 @@ export interface ContentStream {
   readonly extents: readonly Extent[];
 }
 
+const streams = new WeakMap<Manifest, ContentStream>();
+
 /**
  * Lays out the contents of files and symlinks in manifest order, without empty ones and without
  * those whose hash and size already came.
@@ -31,6 +33,12 @@ export interface ContentStream {
  *   no longer be exact
  */
 export function contentStream(manifest: Manifest): ContentStream {
+  let stream = streams.get(manifest);
+  if (stream === undefined) streams.set(manifest, stream = layOut(manifest));
+  return stream;
+}
+
+function layOut(manifest: Manifest): ContentStream {
   const extents: (Extent & { entries: (FileEntry | SymlinkEntry)[] })[] = [];
   // By hash, and the others of the same hash by both: that two sizes share a hash happens only in
   // a manifest that somebody made up, and 200,000 joined keys would cost more than all the rest.

@@ -76,7 +76,9 @@ function piecesOf(store: string, held: Held): () => Uint8Array<ArrayBuffer> | un
   return () => {
     const states = readPieceStates(store, held.digest);
     if (states?.length !== count) return undefined;
-    const flags = Uint8Array.from(states, (state) => state === VERIFIED ? 1 : 0);
+    // Not with a function for each: this is done at every request, of some thousands of pieces.
+    const flags = new Uint8Array(count);
+    for (let piece = 0; piece < count; piece++) if (states[piece] === VERIFIED) flags[piece] = 1;
     for (const [piece, links] of waiting) {
       if (flags[piece] !== 1) continue;
       if (exist(held, links)) waiting.delete(piece);

@@ -38,9 +38,10 @@ const verified = new WeakMap<VerifiedTree, number>();
 export interface SealOptions extends GenerateOptions {
   /**
    * `"hashed while written"` states that the content of every file had its listed hash as it was
-   * written to this tree. Anything else, and the whole tree is read and hashed.
+   * written to this tree; `"finished"` that every file also got its mode and time then, so that no
+   * single one has to be looked at again. Anything else, and the whole tree is read and hashed.
    */
-  readonly contents: "hashed while written" | "unknown";
+  readonly contents: "finished" | "hashed while written" | "unknown";
 }
 
 /** Times that every file system can hold; others are looked at again after they were set. */
@@ -98,13 +99,13 @@ export async function sealTree(
   const actual = digestOf(algorithmOf(digest), bytes);
   if (actual !== digest) throw new ManifestMismatch(digest, actual);
   try {
-    await finishEntries(tree, manifest, options.signal);
+    await finishEntries(tree, manifest, options);
     writeManifest(tree, bytes);
     setMode(tree, 0o555);
   } catch (cause) {
     throw storeError("finish", tree, cause);
   }
-  if (options.contents !== "hashed while written") await verifyTree(digest, tree, options);
+  if (options.contents === "unknown") await verifyTree(digest, tree, options);
   const result = { staging } as VerifiedTree;
   verified.set(result, staging.resets);
   return result;
@@ -192,7 +193,7 @@ async function commitWithHelper(
 async function finishEntries(
   tree: string,
   manifest: Manifest,
-  signal: AbortSignal | undefined,
+  { contents, signal }: SealOptions,
 ): Promise<void> {
   const algorithm = hashNameOf(manifest.algorithm);
   const listed = new Map<string, Map<string, Entry>>([["", new Map()]]);
@@ -212,8 +213,10 @@ async function finishEntries(
         await setImmediate();
         signal?.throwIfAborted();
       }
-      if (entry.kind === "file") finishFile(`${parent}/${name}`, entry);
-      else if (entry.kind === "symlink") checkSymlink(`${parent}/${name}`, entry, algorithm);
+      if (entry.kind === "file") {
+        if (contents === "finished" && isCommonTime(entry.mtime)) continue;
+        finishFile(`${parent}/${name}`, entry);
+      } else if (entry.kind === "symlink") checkSymlink(`${parent}/${name}`, entry, algorithm);
     }
   }
   // What was removed above changed the times, and could not have been removed after this.
@@ -244,9 +247,13 @@ function writeManifest(tree: string, bytes: Uint8Array): void {
   setMode(path, 0o444);
 }
 
+function isCommonTime(seconds: number): boolean {
+  return seconds >= COMMON_TIMES.min && seconds <= COMMON_TIMES.max;
+}
+
 function setTime(path: string, seconds: number): void {
   Deno.utimeSync(path, seconds, seconds);
-  if (seconds >= COMMON_TIMES.min && seconds <= COMMON_TIMES.max) return;
+  if (isCommonTime(seconds)) return;
   const actual = (Deno.lstatSync(path).mtime?.getTime() ?? NaN) / 1000;
   // Deno 2.6 gives times before 1970 without their sign.
   if (Math.abs(actual) === Math.abs(seconds)) return;

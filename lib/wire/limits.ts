@@ -64,6 +64,12 @@ export const MAX_RETRY_SECONDS = 10;
 /** How often in a row he may say so: a busy room is waited for, but not for ever. */
 export const MAX_BUSY_ANSWERS = 30;
 
+/** How long a peer is left alone after each failure in a row, before it is given up. */
+export const RETRIES_MS: readonly number[] = [300, 1000];
+
+/** What a peer has to have sent before a failure, in bytes, for that not to count as one in a row. */
+export const SOME_PROGRESS = 256 * 1024;
+
 /** How long to wait for the manifest of one peer before another one is asked for it as well. */
 export const SECOND_MANIFEST_MS = 500;
 

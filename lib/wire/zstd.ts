@@ -33,10 +33,10 @@ export function hasZstd(): boolean {
 /** These bytes as one zstd frame with its content size in its header. Only where `hasZstd`. */
 export function compressFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const options = { params: { [COMPRESSION_LEVEL]: LEVEL }, pledgedSrcSize: bytes.length };
-  const output = zstdCompressSync(bytes, options);
-  // Deno writes an empty frame more behind some: that would be one piece more. What is taken is a
-  // copy, because it is kept: then it must not be a small part of a large buffer.
-  const [frame] = new FrameSplitter(output.length).push(output);
+  const compressed = zstdCompressSync(bytes, options);
+  // Deno's zlib may put an empty frame behind the one that holds everything. Cutting it off also
+  // makes a copy: what is kept must not be a small part of a large buffer.
+  const [frame] = new FrameSplitter(compressed.length).push(compressed);
   return frame!;
 }
 

@@ -39,3 +39,17 @@ Deno.test("there are three modes", () => {
   const words = ["auto", "always", "never", "", "Auto", "zstd", "toString"];
   assert.deepEqual(words.filter(isCompressionMode), ["auto", "always", "never"]);
 });
+
+const SLOW = { bytes: 1e6, seconds: 0.1 };
+
+Deno.test("auto takes nothing compressed from this machine, however slow it is", () => {
+  for (const peer of ["127.0.0.1", "127.0.0.1:4000", "127.8.8.8:1", "::1", "[::1]:4000"]) {
+    const compression = new Compression("auto");
+    compression.measured(peer, SLOW);
+    assert.equal(compression.accepts(peer), false, peer);
+    assert.equal(new Compression("always").accepts(peer), true, peer);
+  }
+  const other = new Compression("auto");
+  other.measured("[::12]:4000", SLOW);
+  assert.equal(other.accepts("[::12]:4000"), true);
+});

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
 import { NobodyHasIt, PeerFailed } from "../../lib/errors.ts";
 import { Crowds } from "../../lib/fetch/crowds.ts";
-import { type Offer, OfferQueue, type Search } from "../../lib/fetch/search.ts";
+import { type Offer, Offers, type Search } from "../../lib/fetch/search.ts";
 import type { Digest } from "../../lib/manifest/digest.ts";
 
 const [A, B, C] = ["a", "b", "c"].map((letter) => `sha1new=${letter.repeat(40)}`) as [
@@ -12,14 +12,13 @@ const [A, B, C] = ["a", "b", "c"].map((letter) => `sha1new=${letter.repeat(40)}`
 ];
 
 class FakeSearch implements Search {
-  readonly offers = new OfferQueue();
+  readonly offers = new Offers();
   readonly #settled = Promise.withResolvers<void>();
   readonly settled = this.#settled.promise;
   settle = () => this.#settled.resolve();
   fail = (error: unknown) => this.#settled.reject(error);
   announce(): void {}
   [Symbol.asyncDispose](): Promise<void> {
-    this.offers.end();
     return Promise.resolve();
   }
   offer(digest: Digest, address: string, state: Offer["state"] = "have"): void {

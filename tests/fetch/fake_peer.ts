@@ -181,7 +181,7 @@ export class FakePeer {
     }
     const answer = {
       waitedSeconds: 0.001,
-      body: () =>
+      bodyInPlace: () =>
         framed === undefined ? this.#parts(bytes, signal) : this.#frames(bytes, framed, signal),
       [Symbol.dispose]: () => {},
     };

@@ -61,10 +61,11 @@ async function offersOf(...hosts: string[]): Promise<{ offers: Offer[]; events: 
   const events: FetchEvent[] = [];
   const peers = hosts.map((host) => ({ host, port: 1 }));
   const search = new NamedSearch(DIGESTS, peers, { report: (event) => events.push(event) });
-  const offers: Promise<Offer[]> = Array.fromAsync(search.offers);
+  const offers: Offer[] = [];
+  search.offers.listen((offer) => offers.push(offer));
   await search.settled;
   await search[Symbol.asyncDispose]();
-  return { offers: await offers, events };
+  return { offers, events };
 }
 
 Deno.test("a named peer may have any of the digests, preferred ones first", async () => {

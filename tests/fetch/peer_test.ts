@@ -17,8 +17,8 @@ function signal(): AbortSignal {
 async function contentOf(peer: Peer, range = { start: 2, end: 7, size: 10 }): Promise<string> {
   using content = await peer.content(DIGEST, range, signal());
   if (content === undefined) return "it has not all of it";
-  const parts = await Array.fromAsync(content.parts());
-  return new TextDecoder().decode(concatenate(parts.map(({ bytes }) => bytes)));
+  const parts = await Array.fromAsync(content.parts(), ({ bytes }) => bytes.slice());
+  return new TextDecoder().decode(concatenate(parts));
 }
 
 const PARTIAL = { "content-range": "bytes 2-6/10", "content-length": 5 };

@@ -92,11 +92,10 @@ Deno.test("compressed pieces are taken as what they hold, and counted as what th
   await transferring.check();
 });
 
-Deno.test("who dies midway costs what was in flight to it, and is named", async () => {
+Deno.test("who dies midway costs what was in flight to it", async () => {
   using begun = await begin({ mortal: { failsAfter: 3_000_000 }, other: { turns: 2 } });
   const { transferring, members } = begun;
   assert.equal(await transferring.run(), true);
-  assert.deepEqual(transferring.dropped, { mortal: "failed" });
   assert.ok(sum(members, "bytes") <= transferring.stream.length + 5 * PIECE);
   await transferring.check();
 });

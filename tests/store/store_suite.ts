@@ -73,6 +73,19 @@ export function storeSuite(
     });
   }
 
+  test("what was finished when it was written is not looked at again", async (place) => {
+    const sample = await makeSample(place.path);
+    await using staging = await openStaging(place.store, sample.digest);
+    fill(staging, sample);
+    const file = sample.manifest.entries.find((entry) => entry.kind === "file")!;
+    const path = `${staging.tree}/${pathOf(file)}`;
+    Deno.utimeSync(path, 7, 7);
+    await sealTree(staging, sample.manifest, { contents: "finished" });
+    assert.equal(Deno.lstatSync(path).mtime?.getTime(), 7000);
+    await sealTree(staging, sample.manifest, HASHED);
+    assert.equal(Deno.lstatSync(path).mtime?.getTime(), file.mtime! * 1000);
+  });
+
   test("once it is stored, staging says so and builds nothing", async ({ path, store }) => {
     const sample = await makeSample(path);
     Deno.mkdirSync(`${store}/${sample.digest}`, { recursive: true });
