@@ -182,6 +182,7 @@ class Transfer {
       // It was taken for one that has everything.
       this.#leave(member);
       member.state = "partial";
+      this.#doubts.left(member);
       this.#join(member);
       this.#schedule.offer(member.name, has);
     }
