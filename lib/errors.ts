@@ -109,6 +109,14 @@ export class InvalidArchive extends ShareError {
   }
 }
 
+/** A document of Zero Install, a feed or selections, that cannot be read. */
+export class InvalidDocument extends ShareError {
+  /** @param what the kind of document and, where it is known, its place */
+  constructor(what: string, reason: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(`Cannot read ${what}: ${reason}`, options);
+  }
+}
+
 /** Nobody on the network has any of these digests. */
 export class NobodyHasIt extends ShareError {
   constructor(readonly digests: readonly string[], asked: string, hint: string) {
@@ -146,5 +154,14 @@ export class NetworkFailed extends ShareError {}
 export class Interrupted extends ShareError {
   constructor() {
     super("Interrupted", { hint: "run the same command again: it goes on where it stopped" });
+  }
+}
+
+/** There is no `0install` that could be run. */
+export class ZeroInstallMissing extends ShareError {
+  constructor(readonly program: string, reason: string) {
+    super(`Cannot run ${JSON.stringify(program)}: ${reason}`, {
+      hint: "install Zero Install: the package 0install-core of Debian, 0install of others",
+    });
   }
 }

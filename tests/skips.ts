@@ -1,7 +1,10 @@
 /** Tests that need what not every machine has: skipped there, and it is said how to get it. */
 
+import { available as archivesAvailable } from "./e2e/lib/application.ts";
+import { available as avahiAvailable } from "./e2e/lib/avahi.ts";
 import { available as networkAvailable } from "./e2e/lib/network.ts";
 import { available as oracleAvailable } from "./e2e/lib/oracle.ts";
+import { available as publishingAvailable } from "./e2e/lib/origin.ts";
 import { available as packagesAvailable } from "./e2e/lib/packages.ts";
 import { compiledProgram } from "./e2e/lib/program.ts";
 
@@ -16,6 +19,10 @@ const NEEDS = {
     missing: "the real 0install is not here: install Debian's 0install-core",
     met: oracleAvailable,
   },
+  publishing: {
+    missing: "no publisher's tools: install GnuPG, tar, bzip2, xz, zip and unzip",
+    met: () => publishingAvailable() && archivesAvailable(),
+  },
   root: {
     missing: "not running as root: run the tests as root",
     met: () => Deno.build.os !== "windows" && Deno.uid() === 0,
@@ -23,6 +30,10 @@ const NEEDS = {
   namespaces: {
     missing: "no network namespaces: run the tests as root on Linux with Debian's iproute2",
     met: networkAvailable,
+  },
+  avahi: {
+    missing: "Avahi is not here: install Debian's avahi-daemon, avahi-utils and dbus",
+    met: avahiAvailable,
   },
   packages: {
     missing: "no packages from npm: install npm and run the tests once with its registry in reach",

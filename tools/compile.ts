@@ -21,6 +21,8 @@ const PERMISSIONS = [
   "--allow-run",
   "--allow-env",
   "--allow-sys",
+  // `run` becomes 0install by execv.
+  "--allow-ffi",
   "--no-prompt",
 ];
 const WORKERS = ["lib/sandbox/serve_worker.ts"];

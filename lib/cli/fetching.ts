@@ -4,6 +4,7 @@ import { Discovery } from "../fetch/discovery.ts";
 import { DownloadLimit } from "../fetch/download_limit.ts";
 import type { FetchEvent } from "../fetch/events.ts";
 import { type Fetched, fetchImplementation } from "../fetch/fetch.ts";
+import { LocalSearch } from "../fetch/local_search.ts";
 import { type NamedPeer, NamedSearch, parseNamedPeer } from "../fetch/named_peer.ts";
 import { PeerMemory } from "../fetch/peer_memory.ts";
 import type { Search } from "../fetch/search.ts";
@@ -13,48 +14,14 @@ import { storeLocations } from "../store/locations.ts";
 import { chooseTarget } from "../store/target.ts";
 import { PORT } from "../wire/limits.ts";
 import type { Context } from "./command.ts";
-import { integerOption, type Option, type Parsed, rateOption, secondsOption } from "./options.ts";
+import { NO_MDNS } from "./fetching_options.ts";
+import { integerOption, type Parsed, rateOption, secondsOption } from "./options.ts";
 import { ProgressBar } from "./progress.ts";
 import { Sharing } from "./sharing.ts";
 import { explain, tellFetch, tellSharing } from "./transcript.ts";
-import { DISCOVERY_PORT_OPTION } from "./commands/serve.ts";
 
 /** Implementations that are fetched at once: enough to hide the waiting for answers. */
 const AT_ONCE = 4;
-
-/** Options of every command that fetches. */
-export const FETCHING_OPTIONS: readonly Option[] = [
-  {
-    name: "host",
-    short: "H",
-    value: "HOST[:PORT]",
-    many: true,
-    help: "ask this machine, and do not ask the network",
-  },
-  {
-    name: "timeout",
-    value: "SECONDS",
-    help: "how long to wait for a first answer (default 0.25, or 2 where peers were seen lately)",
-  },
-  {
-    name: "compress",
-    value: "WHEN",
-    help: "let peers compress: auto (over 1 Gbit/s and slower), always or never (default auto)",
-  },
-  {
-    name: "download-limit",
-    value: "RATE",
-    help: "take no more than this in all, in bytes per second: 500k, 2M, 1.5MB/s",
-  },
-  {
-    name: "upload-limit",
-    value: "RATE",
-    help: "give no more than this to others while fetching",
-  },
-  { name: "no-share", help: "give nothing to others while fetching" },
-  { name: "explain", help: "say in the end what came from where, and how fast" },
-  DISCOVERY_PORT_OPTION,
-];
 
 /** How implementations are to be fetched, all of one call alike. */
 export interface FetchSettings {
@@ -64,6 +31,8 @@ export interface FetchSettings {
   readonly targets: readonly string[];
   readonly peers: readonly NamedPeer[];
   readonly discoveryPort: number;
+  /** Whether to look for announced stores, too. */
+  readonly mdns: boolean;
   /** In milliseconds; undefined for what experience says. */
   readonly wait: number | undefined;
   readonly memory: PeerMemory;
@@ -78,7 +47,7 @@ export interface FetchSettings {
 }
 
 /**
- * Reads `FETCHING_OPTIONS`.
+ * Reads the options of `FETCHING_OPTIONS`.
  *
  * @param options.store the one store to use in place of Zero Install's own
  * @throws UsageError
@@ -101,6 +70,7 @@ export function fetchSettings(
     targets: options.store === undefined ? stores : [options.store],
     peers: parsed.all("host").map((text) => parseNamedPeer(text, PORT)),
     discoveryPort: integerOption(parsed, "discovery-port", { min: 1, max: 65535 }) ?? PORT,
+    mdns: !parsed.has(NO_MDNS),
     wait: seconds === undefined ? undefined : seconds * 1000,
     memory: new PeerMemory(stores[0]),
     compress,
@@ -122,16 +92,18 @@ export type Outcome =
  *
  * @param wanted for each implementation the names of its tree, preferred first
  * @param options.onOutcome told of each as soon as it is known
+ * @param options.atOnce how many at once
  * @returns what became of each, in the order of `wanted`
  * @throws Interrupted
  */
 export async function fetchAll(
   wanted: readonly (readonly Digest[])[],
   settings: FetchSettings,
-  { output, environment }: Context,
-  options: { signal: AbortSignal; onOutcome?: (outcome: Outcome) => void },
+  { output, environment, names }: Context,
+  options: { signal: AbortSignal; onOutcome?: (outcome: Outcome) => void; atOnce?: number },
 ): Promise<Outcome[]> {
   using bar = new ProgressBar(output);
+  names.expect(wanted.flat());
   const { signal, onOutcome } = options;
   const report = (event: FetchEvent) => {
     if (event.kind === "has") settings.memory.saw();
@@ -140,15 +112,16 @@ export async function fetchAll(
     if (event.kind === "summary" && settings.explain) explain(output, event);
   };
   const wait = settings.wait ?? settings.memory.wait();
-  const search = (digests: readonly Digest[]): Search =>
-    settings.peers.length > 0
-      ? new NamedSearch(digests, settings.peers, { report })
-      : new Discovery(digests, {
-        interfaces: networkInterfaces(),
-        port: settings.discoveryPort,
-        wait,
-        report,
-      });
+  const search = (digests: readonly Digest[]): Search => {
+    if (settings.peers.length > 0) return new NamedSearch(digests, settings.peers, { report });
+    const Local = settings.mdns ? LocalSearch : Discovery;
+    return new Local(digests, {
+      interfaces: networkInterfaces(),
+      port: settings.discoveryPort,
+      wait,
+      report,
+    });
+  };
   // Who names the machine to ask wants nothing of the others.
   const shares = settings.share && settings.peers.length === 0;
   await using sharing = new Sharing({
@@ -194,7 +167,7 @@ export async function fetchAll(
       onOutcome?.(outcome);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await Promise.all(Array.from({ length: options.atOnce ?? AT_ONCE }, work));
   // Told once, however many were under way.
   if (interrupted !== undefined) throw interrupted;
   return outcomes;

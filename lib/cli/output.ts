@@ -1,3 +1,5 @@
+import { nameDigests, type NameOf } from "./name_digests.ts";
+
 /** What is said on the terminal: how much of it, and in which form. */
 export type Level = "quiet" | "info" | "verbose";
 
@@ -5,6 +7,10 @@ export interface OutputOptions {
   level: Level;
   /** One JSON object per line on stdout in place of text. */
   json: boolean;
+  /** What implementations are called: people are told it beside each digest, except in results. */
+  nameOf?: NameOf;
+  /** Standard output is another program's: the JSON lines go to stderr. */
+  leavesStdout?: boolean;
 }
 
 /**
@@ -18,7 +24,7 @@ export class Output {
 
   constructor(options: OutputOptions) {
     this.#options = options;
-    this.#terminal = !options.json && options.level !== "quiet" && Deno.stderr.isTerminal();
+    this.#terminal = this.tellsPeople && Deno.stderr.isTerminal();
   }
 
   /** Whether a progress bar can be drawn. */
@@ -31,15 +37,22 @@ export class Output {
     return this.#options.json;
   }
 
+  /** Whether anybody reads the log. */
+  get tellsPeople(): boolean {
+    return !this.#options.json && this.#options.level !== "quiet";
+  }
+
   /** A result, on stdout. */
   result(line: string): void {
     this.#erase();
     write(Deno.stdout, line + "\n");
   }
 
-  /** An event for a program, on stdout; nothing unless `--json`. */
+  /** An event for a program, on stdout unless that is another's; nothing unless `--json`. */
   event(name: string, fields: Record<string, unknown>): void {
-    if (this.#options.json) write(Deno.stdout, JSON.stringify({ event: name, ...fields }) + "\n");
+    if (!this.#options.json) return;
+    const stream = this.#options.leavesStdout ? Deno.stderr : Deno.stdout;
+    write(stream, JSON.stringify({ event: name, ...fields }) + "\n");
   }
 
   /** A line that was asked for, beside the results: on stderr, however much of a log is wanted. */
@@ -49,7 +62,7 @@ export class Output {
 
   /** A line of the log. */
   info(line: string): void {
-    if (this.#options.level !== "quiet" && !this.#options.json) this.#say(line);
+    if (this.tellsPeople) this.#say(line);
   }
 
   /** A line of the log that only `--verbose` shows. */
@@ -63,7 +76,8 @@ export class Output {
 
   error(message: string, hint: string | undefined): void {
     this.#say(`0share: error: ${message}`);
-    if (hint !== undefined) this.#say(`0share: hint: ${hint}`);
+    // A hint has commands in it, to be copied as they are.
+    if (hint !== undefined) this.#write(`0share: hint: ${hint}`);
   }
 
   /** Draws the progress bar anew; an empty text takes it away. */
@@ -74,6 +88,11 @@ export class Output {
   }
 
   #say(line: string): void {
+    const { nameOf } = this.#options;
+    this.#write(nameOf === undefined ? line : nameDigests(line, nameOf));
+  }
+
+  #write(line: string): void {
     const bar = this.#bar;
     this.#erase();
     write(Deno.stderr, line + "\n");

@@ -2,27 +2,30 @@ import settings from "../../deno.json" with { type: "json" };
 import { UsageError } from "../errors.ts";
 import { systemEnvironment } from "../store/environment.ts";
 import type { Command } from "./command.ts";
-import { demo } from "./commands/demo.ts";
-import { fetch } from "./commands/fetch.ts";
-import { list } from "./commands/list.ts";
-import { serve } from "./commands/serve.ts";
-import { verify } from "./commands/verify.ts";
-import { EXIT, type ExitCode } from "./exit.ts";
+import { EXIT } from "./exit.ts";
 import { commandHelp, programHelp } from "./help.ts";
+import { formatName, Names } from "./names.ts";
 import { parseOptions } from "./options.ts";
 import { Output } from "./output.ts";
 import { tellError } from "./tell_error.ts";
 
-/** Every verb, in the order of the help. */
-export const COMMANDS: readonly Command[] = [serve, fetch, list, verify, demo];
+/**
+ * These stand between a person and their program, so that they are loaded alone: all of them
+ * together take tens of milliseconds.
+ */
+const QUICK: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import("./commands/run.ts")).run,
+  "0install": async () => (await import("./commands/zero_install.ts")).zeroInstall,
+};
 
-/** Runs the program with these arguments; returns its exit code and never throws. */
-export async function run(args: readonly string[]): Promise<ExitCode> {
+/** Runs the program with these arguments; returns its exit status and never throws. */
+export async function run(args: readonly string[]): Promise<number> {
   // What goes wrong before the options are known is said plainly.
   let output = new Output({ level: "info", json: args.includes("--json") });
   try {
     const first = args[0];
     if (first === "--help" || first === "-h" || first === "help") {
+      const { COMMANDS } = await import("./commands.ts");
       output.result(programHelp(COMMANDS, settings.version).trimEnd());
       return EXIT.done;
     }
@@ -30,34 +33,44 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
       output.result(`0share ${settings.version}`);
       return EXIT.done;
     }
-    const { command, rest } = chooseCommand(args);
-    const parsed = parseOptions(rest, command.options);
+    const { command, rest } = await chooseCommand(args);
+    const parsed = parseOptions(command.arrange?.(rest) ?? rest, command.options);
     if (parsed.has("help")) {
       output.result(commandHelp(command).trimEnd());
       return EXIT.done;
     }
+    const environment = systemEnvironment();
+    const names = new Names(environment);
     output = new Output({
       level: parsed.has("quiet") ? "quiet" : parsed.has("verbose") ? "verbose" : "info",
       json: parsed.has("json"),
+      nameOf(digest) {
+        const name = names.of(digest);
+        return name === undefined ? undefined : formatName(name);
+      },
+      leavesStdout: command.leavesStdout ?? false,
     });
-    return await command.run(parsed, { output, environment: systemEnvironment() });
+    return await command.run(parsed, { output, environment, names });
   } catch (error) {
     return tellError(output, error);
   }
 }
 
 /** The verb, or what 2008's spellings mean: `-f DIGEST` fetches, no verb at all serves. */
-function chooseCommand(args: readonly string[]): { command: Command; rest: readonly string[] } {
+async function chooseCommand(
+  args: readonly string[],
+): Promise<{ command: Command; rest: readonly string[] }> {
   const [first, ...rest] = args;
-  if (first === undefined || first.startsWith("-")) {
-    const fetches = args.some((arg) => /^(-f|--fetch(=|$))/.test(arg));
-    return { command: fetches ? fetch : serve, rest: args };
-  }
-  const command = COMMANDS.find(({ name }) => name === first);
+  const spelt = first !== undefined && !first.startsWith("-");
+  const fetches = args.some((arg) => /^(-f|--fetch(=|$))/.test(arg));
+  const name = spelt ? first : fetches ? "fetch" : "serve";
+  const command = Object.hasOwn(QUICK, name)
+    ? await QUICK[name]!()
+    : (await import("./commands.ts")).COMMANDS.find((command) => command.name === name);
   if (command === undefined) {
-    throw new UsageError(`There is no command ${JSON.stringify(first)}`, {
+    throw new UsageError(`There is no command ${JSON.stringify(name)}`, {
       hint: "0share --help lists the commands",
     });
   }
-  return { command, rest };
+  return { command, rest: spelt ? rest : args };
 }

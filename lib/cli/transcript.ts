@@ -18,6 +18,9 @@ export function tellServe(output: Output, event: ServeEvent): void {
     case "confined":
       output.detail("The serving thread can read the stores, use the network, and nothing else");
       return;
+    case "announced":
+      output.detail(`Announced as "${printable(event.name)}"`);
+      return;
     case "query":
       output.info(`Request from ${event.from}: ${event.digests.join(" ")}`);
       return;

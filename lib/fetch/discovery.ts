@@ -1,7 +1,7 @@
 import { NetworkFailed, NobodyHasIt } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { isLoopback, type NetworkInterface } from "../net/interfaces.ts";
-import { AskSockets, type Sent } from "../net/ask.ts";
+import { AskSockets, type Sent, waysOf } from "../net/ask.ts";
 import { QUERY_REPEATS_MS, WAIT_FOR_LATE_MS } from "../wire/limits.ts";
 import { encodeQuery } from "../wire/query.ts";
 import { decodeReply } from "../wire/reply.ts";
@@ -44,7 +44,7 @@ export class Discovery implements Search {
   constructor(digests: readonly Digest[], options: DiscoveryOptions) {
     this.#digests = digests;
     this.#options = options;
-    this.#sockets = new AskSockets(options.interfaces);
+    this.#sockets = new AskSockets(waysOf(options.interfaces));
     options.report({ kind: "asking", digests, how: "broadcast" });
     this.#received = this.#receive();
     this.settled = this.#search();

@@ -275,9 +275,8 @@ export class Peer implements Disposable {
     );
   }
 
-  /** For servers that know nothing but what there was in 2008; these have no link-local addresses. */
+  /** For servers that know nothing but what there was in 2008. */
   #getPlainly(route: Route, signal: AbortSignal): Promise<Answer> {
-    if (this.#where.address.includes("%")) return this.#get(route, {}, signal);
     const headers = { "accept-encoding": "identity", host: new URL(this.#origin).host };
     return this.#ask(
       (signal) => plainGet(this.#where, formatRoute(route), headers, signal),

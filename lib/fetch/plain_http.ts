@@ -31,13 +31,7 @@ export async function plainGet(
 ): Promise<Response> {
   const connection = await Connection.open(where, signal);
   try {
-    const v6 = isIP(where.address.replace(/%.*/, "")) === 6;
-    const host = v6 ? `[${where.address.replace(/%.*/, "")}]` : where.address;
-    await connection.send([
-      `GET ${path} HTTP/1.1`,
-      ...Object.entries({ host: `${host}:${where.port}`, ...headers, connection: "close" })
-        .map(([name, value]) => `${name}: ${value}`),
-    ]);
+    await connection.ask("GET", where, path, headers);
     const { status, statusText, headers: answered } = await readHead(connection);
     const parts = body(connection, answered);
     return new Response(
@@ -54,6 +48,22 @@ export async function plainGet(
   } catch (error) {
     connection.close();
     throw error;
+  }
+}
+
+/** A HEAD, likewise; gives the status and the headers. */
+export async function plainHead(
+  where: { readonly address: string; readonly port: number },
+  path: string,
+  signal: AbortSignal,
+): Promise<{ status: number; headers: Headers }> {
+  const connection = await Connection.open(where, signal);
+  try {
+    await connection.ask("HEAD", where, path, {});
+    const { status, headers } = await readHead(connection);
+    return { status, headers };
+  } finally {
+    connection.close();
   }
 }
 
@@ -92,7 +102,22 @@ class Connection {
     signal.addEventListener("abort", this.#abort);
   }
 
-  async send(lines: readonly string[]): Promise<void> {
+  async ask(
+    method: "GET" | "HEAD",
+    { address, port }: { readonly address: string; readonly port: number },
+    path: string,
+    headers: Record<string, string>,
+  ): Promise<void> {
+    const plain = address.replace(/%.*/, "");
+    const host = isIP(plain) === 6 ? `[${plain}]` : address;
+    await this.#send([
+      `${method} ${path} HTTP/1.1`,
+      ...Object.entries({ host: `${host}:${port}`, ...headers, connection: "close" })
+        .map(([name, value]) => `${name}: ${value}`),
+    ]);
+  }
+
+  async #send(lines: readonly string[]): Promise<void> {
     const bytes = new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`);
     for (let at = 0; at < bytes.length;) {
       at += await this.#unlessAborted(this.#tcp.write(bytes.subarray(at)));

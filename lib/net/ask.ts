@@ -9,6 +9,14 @@ export interface Sent {
   readonly error: Error | undefined;
 }
 
+/** From which address of this machine whom to ask. */
+export interface AskWay {
+  readonly address: string;
+  /** `%` and the interface's number, for a link-local address; otherwise nothing. */
+  readonly scope: string;
+  readonly targets: readonly string[];
+}
+
 interface Way {
   readonly from: string;
   readonly socket: Deno.DatagramConn;
@@ -24,8 +32,8 @@ export class AskSockets implements Disposable {
   readonly #failures: Sent[] = [];
   readonly #inbox = new Inbox();
 
-  constructor(interfaces: readonly NetworkInterface[]) {
-    for (const { address, targets, scope } of waysOf(interfaces)) {
+  constructor(ways: readonly AskWay[]) {
+    for (const { address, targets, scope } of ways) {
       try {
         const socket = Deno.listenDatagram({
           transport: "udp",
@@ -74,9 +82,7 @@ export class AskSockets implements Disposable {
 const THIS_MACHINE = Deno.build.os === "linux" ? "127.255.255.255" : "127.0.0.1";
 
 /** From which address to ask whom. Who may not list the interfaces lets the system choose one. */
-export function waysOf(
-  interfaces: readonly NetworkInterface[],
-): { address: string; targets: string[]; scope: string }[] {
+export function waysOf(interfaces: readonly NetworkInterface[]): AskWay[] {
   if (interfaces.length === 0) {
     return [{ address: "0.0.0.0", targets: ["255.255.255.255", THIS_MACHINE], scope: "" }];
   }

@@ -4,6 +4,8 @@ import type { Digest } from "../manifest/digest.ts";
 export type ServeEvent =
   | { kind: "started"; port: number; discoveryPort: number | undefined; stores: readonly string[] }
   | { kind: "confined"; possible: readonly string[] }
+  /** Others find this store over multicast DNS by this name. */
+  | { kind: "announced"; name: string }
   | { kind: "query"; from: string; digests: readonly Digest[] }
   | { kind: "have"; digest: Digest }
   | { kind: "partial"; digest: Digest }

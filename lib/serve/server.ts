@@ -5,6 +5,7 @@ import { QuerySocket } from "../net/hear.ts";
 import { SHUTDOWN_MS } from "../wire/limits.ts";
 import { randomHex } from "../wire/server_id.ts";
 import { accessFor } from "./access.ts";
+import { announce } from "./announcing.ts";
 import type { ReportServe } from "./events.ts";
 import { Holdings } from "./holdings.ts";
 import { answering } from "./http.ts";
@@ -31,6 +32,8 @@ export interface ServerOptions {
   readonly names: readonly string[];
   /** The interfaces to hear queries on. */
   readonly interfaces: readonly NetworkInterface[];
+  /** Whether to announce the store over multicast DNS. */
+  readonly announce?: boolean | undefined;
   /** Serve these and nothing else of what the stores hold. */
   readonly only?: readonly Digest[] | undefined;
   /** What all answers together may take, in bytes per second; as much as there is by default. */
@@ -99,17 +102,26 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
     stores: options.stores,
   });
 
+  const announcing = options.announce
+    ? announce({ port, id, names: options.names, interfaces: options.interfaces, access }, report)
+    : undefined;
+
   const finished = Promise.all([responding, ...servers.map((server) => server.finished)])
     .then(() => {});
   return {
     port,
     id,
     finished,
-    update: (interfaces) => socket?.update(interfaces),
+    update(interfaces) {
+      socket?.update(interfaces);
+      announcing?.update(interfaces);
+    },
     async stop() {
       socket?.[Symbol.dispose]();
+      const goodbye = announcing?.stop();
       stopping.abort();
       const ended = Promise.all(servers.map((server) => server.shutdown())).then(() => finished);
+      await goodbye;
       if (await within(SHUTDOWN_MS, ended)) return;
       abort.abort(new Error("the server was told to stop"));
       await within(BREAK_OFF_MS, ended);

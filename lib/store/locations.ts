@@ -30,17 +30,37 @@ const SUBDIRECTORY = "0install.net";
  */
 export function storeLocations(env: Environment): string[] {
   const portable = env.get(PORTABLE);
-  const caches = portable === undefined
-    ? baseDirectories(env, "CACHE").map((base) =>
-      below(env, base, `${SUBDIRECTORY}/${IMPLEMENTATIONS}`)
-    )
-    : [below(env, portable, `cache/${IMPLEMENTATIONS}`)];
+  const caches = cacheLocations(env).map((cache) => below(env, cache, IMPLEMENTATIONS));
   const configs = portable === undefined
     ? baseDirectories(env, "CONFIG").map((base) =>
       below(env, base, `${SUBDIRECTORY}/${CONFIG_FILE}`)
     )
     : [below(env, portable, `config/${CONFIG_FILE}`)];
   return [...caches, ...configuredStores(env, configs)].map((path) => absolute(env, path));
+}
+
+/**
+ * The directories that hold Zero Install's caches, of implementations and of feeds, as absolute
+ * paths: the user's own first, then the machine's. They need not exist.
+ */
+export function cacheLocations(env: Environment): string[] {
+  const portable = env.get(PORTABLE);
+  const caches = portable === undefined
+    ? baseDirectories(env, "CACHE").map((base) => below(env, base, SUBDIRECTORY))
+    : [below(env, portable, "cache")];
+  return caches.map((path) => absolute(env, path));
+}
+
+/**
+ * The directories that hold Zero Install's settings, as absolute paths: the user's own first, then
+ * the machine's. They need not exist.
+ */
+export function configLocations(env: Environment): string[] {
+  const portable = env.get(PORTABLE);
+  const configs = portable === undefined
+    ? baseDirectories(env, "CONFIG").map((base) => below(env, base, SUBDIRECTORY))
+    : [below(env, portable, "config")];
+  return configs.map((path) => absolute(env, path));
 }
 
 function configuredStores(env: Environment, files: readonly string[]): string[] {

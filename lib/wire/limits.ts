@@ -32,6 +32,24 @@ export const REMEMBERED_ADDRESSES = 4096;
 /** Queries that are remembered so that their repetitions are not told of: some seconds of a room. */
 export const REMEMBERED_QUERIES = 1024;
 
+/** A message of multicast DNS, in bytes (RFC 6762, section 17). */
+export const MAX_DNS_MESSAGE_SIZE = 9000;
+
+/** After the first one, when the question for stores is repeated, in milliseconds. */
+export const BROWSE_REPEATS_MS: readonly number[] = [150, 1000];
+
+/**
+ * How long a store that multicast DNS told of may take to say whether it has it: one whose firewall
+ * lets nothing in must not make every search late.
+ */
+export const STORE_ANSWER_MS = 1000;
+
+/** How long stores that hear queries, too, get to answer one before they are asked over HTTP. */
+export const OWN_STORE_DELAY_MS = 100;
+
+/** Stores that are asked in one search: a room has fewer, and a liar can name as many as he likes. */
+export const MAX_STORES = 64;
+
 // What a peer may send
 
 /** A manifest, in bytes: 2 million files have about this much, and it is held in memory. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { EXIT } from "../../lib/cli/exit.ts";
 import { commandHelp, programHelp } from "../../lib/cli/help.ts";
 import { COMMON_OPTIONS } from "../../lib/cli/options.ts";
-import { COMMANDS } from "../../lib/cli/run.ts";
+import { COMMANDS } from "../../lib/cli/commands.ts";
 
 const README = Deno.readTextFileSync(new URL("../../README.md", import.meta.url));
 

@@ -11,7 +11,10 @@ import { digestsIn, freePort, machine, namesIn, serveOn, SMALL } from "./lib/mac
 import { programs, run } from "./lib/program.ts";
 import { TemporaryDirectory } from "./lib/sandbox_env.ts";
 
-const COMMANDS = ["serve", "fetch", "list", "verify", "demo"];
+const COMMANDS = [
+  ...["serve", "fetch", "run", "download", "0install", "wrap"],
+  ...["list", "verify", "demo"],
+];
 const UNKNOWN = `sha256new_${"A".repeat(52)}`;
 
 const MALFORMED: Readonly<Record<string, string>> = {
@@ -62,7 +65,7 @@ for (const program of programs()) {
     const readme = Deno.readTextFileSync(new URL("../../README.md", import.meta.url));
     const helps = new Map<string, string>();
     const lines = readme.split("\n").flatMap((line) =>
-      [...line.matchAll(/0share ([a-z]+)\b([^|`]*)/g)].filter((match) =>
+      [...line.matchAll(/0share ([a-z0-9]+)\b([^|`]*)/g)].filter((match) =>
         COMMANDS.includes(match[1]!)
       )
     );
@@ -81,7 +84,7 @@ for (const program of programs()) {
     }
     assert.deepEqual([...helps.keys()].sort(), [...COMMANDS].sort());
     // Every word behind "0share" at the beginning of a code span or line is a command of it.
-    for (const [, word] of readme.matchAll(/(?:`|^ {4}(?:\w+ \$ )?)0share ([a-z]+)/gm)) {
+    for (const [, word] of readme.matchAll(/(?:`|^ {4}(?:\w+ \$ )?)0share ([a-z0-9]+)/gm)) {
       assert.ok(COMMANDS.includes(word!), `the README has "0share ${word}"`);
     }
   });
@@ -100,7 +103,7 @@ for (const program of programs()) {
         ["serve", "extra"],
         ["serve", "-p", "65536"],
         ["serve", "--allow", "not-a-network", "-p", "0", "--discovery-port", String(freePort())],
-        ["list", "extra"],
+        ["list", "one", "two"],
         ["verify", "not-a-digest"],
       ]
     ) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { plainGet } from "../../lib/fetch/plain_http.ts";
+import { plainGet, plainHead } from "../../lib/fetch/plain_http.ts";
 
 interface Talk {
   /** What the server sends, in this order, each in a write of its own. */
@@ -170,4 +170,35 @@ Deno.test({
     );
     assert.match(asked, /\r\nhost: \[::1\]:\d+\r\n/);
   },
+});
+
+/** What `plainHead` makes of an answer. */
+async function head(answer: string, hostname = "127.0.0.1") {
+  using listener = Deno.listen({ hostname, port: 0 });
+  let asked = "";
+  const serving = (async () => {
+    using connection = await listener.accept();
+    const buffer = new Uint8Array(4096);
+    asked = new TextDecoder().decode(buffer.subarray(0, (await connection.read(buffer))!));
+    await connection.write(new TextEncoder().encode(answer));
+    await connection.read(buffer).catch(() => {});
+  })();
+  const where = { address: hostname, port: (listener.addr as Deno.NetAddr).port };
+  try {
+    return { ...await plainHead(where, "/a.tar.gz", new AbortController().signal), asked };
+  } finally {
+    await serving;
+  }
+}
+
+Deno.test("a HEAD gives status and headers, and does not wait for the body that they announce", async () => {
+  const { status, headers, asked } = await head(`${OK}ETag: "x"\r\nContent-Length: 99\r\n\r\n`);
+  assert.deepEqual([status, headers.get("etag")], [200, '"x"']);
+  assert.match(asked, /^HEAD \/a\.tar\.gz HTTP\/1\.1\r\nhost: 127\.0\.0\.1:\d+\r\n/);
+  assert.equal((await head("HTTP/1.1 404 Not Found\r\n\r\n")).status, 404);
+  assert.match((await head(`${OK}\r\n`, "::1")).asked, /\r\nhost: \[::1\]:\d+\r\n/);
+});
+
+Deno.test("a HEAD whose answer is none fails", async () => {
+  await assert.rejects(head("what?\r\n\r\n"), /its answer is not HTTP/);
 });

@@ -1,6 +1,6 @@
 /** One end of an exchange, for a host: `hear PORT` answers who asks, `ask PORT` prints the answers. */
 
-import { AskSockets } from "../../lib/net/ask.ts";
+import { AskSockets, waysOf } from "../../lib/net/ask.ts";
 import { QuerySocket } from "../../lib/net/hear.ts";
 import { networkInterfaces } from "../../lib/net/interfaces.ts";
 
@@ -16,7 +16,7 @@ if (role === "hear") {
     if (error !== undefined) throw error;
   }
 } else {
-  using sockets = new AskSockets(networkInterfaces());
+  using sockets = new AskSockets(waysOf(networkInterfaces()));
   setTimeout(() => sockets[Symbol.dispose](), 1500);
   // Again and again, as a fetch does: the first multicast may come before the group is known.
   const again = setInterval(() => void sockets.send(encoder.encode("who?"), Number(port)), 300);

@@ -1,7 +1,7 @@
 /** Asking and hearing, on this machine alone. */
 
 import assert from "node:assert/strict";
-import { AskSockets } from "../../lib/net/ask.ts";
+import { AskSockets, waysOf } from "../../lib/net/ask.ts";
 import { QuerySocket } from "../../lib/net/hear.ts";
 import { unmapped } from "../../lib/net/inbox.ts";
 import { fromSystem, type NetworkInterface } from "../../lib/net/interfaces.ts";
@@ -37,7 +37,7 @@ async function echo(socket: QuerySocket): Promise<void> {
 
 /** The first answers to a question, as many as are wanted. */
 async function ask(interfaces: NetworkInterface[], port: number, count = 1): Promise<string[]> {
-  using sockets = new AskSockets(interfaces);
+  using sockets = new AskSockets(waysOf(interfaces));
   await sockets.send(bytes("hello"), port);
   const answers: string[] = [];
   for await (const { bytes, from } of sockets.messages()) {
@@ -73,7 +73,7 @@ Deno.test("this machine is asked over IPv6", async () => {
 
 Deno.test("an interface that is dead keeps no other from being asked, and is told", async () => {
   await withEcho(async (port) => {
-    using sockets = new AskSockets([DEAD, LOOPBACK4]);
+    using sockets = new AskSockets(waysOf([DEAD, LOOPBACK4]));
     const sent = await sockets.send(bytes("hello"), port);
     assert.deepEqual(sent.map(({ error }) => error === undefined), [false, true]);
     assert.equal(sent[0]!.target, DEAD.address);
@@ -106,7 +106,7 @@ Deno.test("an answer that cannot be sent is told, not thrown", async () => {
 });
 
 Deno.test("closing ends the messages and may be done twice", async () => {
-  const sockets = new AskSockets([LOOPBACK4]);
+  const sockets = new AskSockets(waysOf([LOOPBACK4]));
   const hearing = new QuerySocket(freePort(), [LOOPBACK4]);
   const messages = [Array.fromAsync(sockets.messages()), Array.fromAsync(hearing.messages())];
   for (const each of [sockets, hearing, sockets, hearing]) each[Symbol.dispose]();

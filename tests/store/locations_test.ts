@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { systemEnvironment } from "../../lib/store/environment.ts";
-import { type Environment, storeLocations } from "../../lib/store/locations.ts";
+import { cacheLocations, type Environment, storeLocations } from "../../lib/store/locations.ts";
 import { needs } from "../skips.ts";
 import { Scratch } from "./sample.ts";
 
@@ -217,4 +217,28 @@ Deno.test({
     assert.equal(env.isForeignHome?.("/"), false);
     if (env.os === "linux") assert.equal(storeLocations(env)[1], SYSTEM);
   },
+});
+
+Deno.test("the caches are where the first stores are", () => {
+  fc.assert(fc.property(
+    fc.record({ HOME: path, XDG_CACHE_HOME: path, XDG_CACHE_DIRS: list }, { requiredKeys: [] }),
+    fc.option(path, { nil: undefined }),
+    fc.constantFrom("linux" as const, "darwin" as const, "windows" as const),
+    (variables, portable, os) => {
+      const env = {
+        ...variables,
+        ...(portable === undefined ? {} : { ZEROINSTALL_PORTABLE_BASE: portable }),
+      };
+      const environment: Environment = {
+        get: (name) => env[name as keyof typeof env],
+        os,
+        readTextFile: () => undefined,
+        cwd: () => "/current",
+      };
+      assert.deepEqual(
+        cacheLocations(environment).map((cache) => `${cache}/implementations`),
+        storeLocations(environment),
+      );
+    },
+  ));
 });

@@ -8,6 +8,9 @@ import { pathOf, readManifest } from "../../lib/manifest/manifest.ts";
 import { GROUP } from "../../lib/net/multicast.ts";
 import { formatAvailability, parseAvailability, pieceCount } from "../../lib/wire/availability.ts";
 import { decodeBitfield, encodeBitfield } from "../../lib/wire/bitfield.ts";
+import type { RecordData } from "../../lib/wire/dns_message.ts";
+import { formatName } from "../../lib/wire/dns_name.ts";
+import { recordsOf } from "../../lib/wire/dns_sd.ts";
 import * as limits from "../../lib/wire/limits.ts";
 import { decodeQuery, encodeQuery } from "../../lib/wire/query.ts";
 import { formatContentRange, formatUnsatisfiedRange, parseRange } from "../../lib/wire/range.ts";
@@ -31,6 +34,7 @@ function lines(kind: string): string[] {
 Deno.test("every example of the protocol's page is checked", () => {
   const kinds = [...PAGE.matchAll(/^```(.+)$/gm)].map((match) => match[1]);
   assert.deepEqual(kinds.sort(), [
+    "announcement",
     "availability",
     "bad-routes",
     "bitfields",
@@ -151,6 +155,43 @@ Deno.test("the ranges are answered as is shown", () => {
   }
 });
 
+function formatData(data: RecordData): string {
+  switch (data.type) {
+    case "PTR":
+      return formatName(data.target);
+    case "SRV":
+      return `${data.priority} ${data.weight} ${data.port} ${formatName(data.target)}`;
+    case "TXT":
+      return data.strings.join(" ");
+    default:
+      return data.address;
+  }
+}
+
+Deno.test("a store is announced with the records that are shown", () => {
+  const records = recordsOf({
+    instance: "office",
+    host: "0share-5f1c0b7a9d3e2c48",
+    port: limits.PORT,
+    id: "9d2c4a71e05b83f6",
+    addresses: ["192.168.7.20", "fd12::20"],
+  });
+  assert.deepEqual(
+    lines("announcement").map((line) => line.split(/ {2,}/)),
+    records.map(({ name, ttl, data }) => [
+      formatName(name),
+      String(ttl),
+      data.type,
+      formatData(data),
+    ]),
+  );
+  const [first, last] = limits.BROWSE_REPEATS_MS;
+  assert.ok(
+    PAGE.replace(/\s+/g, " ").includes(`after ${first} and ${last!.toLocaleString("en")} ms`),
+  );
+  assert.equal(limits.STORE_ANSWER_MS, 1000);
+});
+
 Deno.test("the limits are those of the program", () => {
   const rows = [...PAGE.matchAll(/^\| ([^|]+?) +\| ([\d,]+)(?: \([^)]+\))? +\|$/gm)];
   const shown = Object.fromEntries(
@@ -166,6 +207,8 @@ Deno.test("the limits are those of the program", () => {
     "transfers that a server has under way": limits.MAX_TRANSFERS,
     "transfers that it has under way to an address": limits.MAX_TRANSFERS_PER_ADDRESS,
     "answers to queries of an address, a second": limits.QUERIES_PER_SECOND,
+    "message of multicast DNS": limits.MAX_DNS_MESSAGE_SIZE,
+    "stores that one search asks": limits.MAX_STORES,
     "pieces of an implementation": pieceCount(2 ** 40),
     "wait for other pieces, in seconds": limits.MAX_WAIT_SECONDS,
     "requests that wait": limits.MAX_WAITS,

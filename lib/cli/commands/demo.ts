@@ -42,11 +42,12 @@ async function demonstrate(root: string, output: Output): Promise<void> {
   const discoveryPort = String(freeUdpPort());
 
   await using server = start("machine1", root, output, [
-    ...["serve", "--port", "0", "--discovery-port", discoveryPort, "--allow-read", store],
+    ...["serve", "--port", "0", "--discovery-port", discoveryPort, "--no-mdns"],
+    ...["--allow-read", store],
   ]);
   await server.said(/listening for requests/);
   const fetching = start("machine2", root, output, [
-    ...["fetch", digest, "--discovery-port", discoveryPort, "--timeout", "5"],
+    ...["fetch", digest, "--discovery-port", discoveryPort, "--timeout", "5", "--no-mdns"],
   ]);
   await fetching.done();
   await start("machine2", root, output, ["verify", digest]).done();

@@ -1,10 +1,11 @@
 import { resolve } from "node:path";
 import { Interrupted, UsageError } from "../../errors.ts";
-import { parseDigestList } from "../../manifest/digest.ts";
 import type { Command } from "../command.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
-import { fetchAll, FETCHING_OPTIONS, fetchSettings } from "../fetching.ts";
+import { fetchAll, fetchSettings } from "../fetching.ts";
+import { FETCHING_OPTIONS } from "../fetching_options.ts";
 import { onInterrupt } from "../interrupt.ts";
+import { parseReference, resolveReferences } from "../references.ts";
 import { tellError } from "../tell_error.ts";
 
 export const fetch: Command = {
@@ -20,10 +21,16 @@ export const fetch: Command = {
     "DIGEST is the name of a directory in a store, such as sha256new_ABC… or sha1new=84e3…;\n" +
     "several names of the same tree may be joined with commas. The path of each implementation\n" +
     "is printed on standard output.",
+    "In place of a digest there may be what Zero Install knows the digests of: a feed's URI, a local\n" +
+    "feed, an application of 0install add, or a selections file. Then everything that it needs is\n" +
+    "fetched, as 0install chooses it; nothing is got from anywhere but the local network, apart\n" +
+    'from feeds. "0share download" gets what nobody has from its origin.',
   ],
   async run(parsed, context) {
-    const wanted = [...parsed.all("fetch"), ...parsed.args].map(parseDigestList);
-    if (wanted.length === 0) {
+    const references = [...parsed.all("fetch"), ...parsed.args].map((text) =>
+      parseReference(text, context)
+    );
+    if (references.length === 0) {
       throw new UsageError('Command "fetch" needs a digest: none was given', {
         hint: "0share list, on a machine that has it, shows the digests",
       });
@@ -33,6 +40,7 @@ export const fetch: Command = {
     const settings = fetchSettings(parsed, context, {
       store: store === undefined ? undefined : resolve(store),
     });
+    const wanted = await resolveReferences(references, context);
     const controller = new AbortController();
     const release = onInterrupt(() => controller.abort(new Interrupted()));
     let worst: ExitCode = EXIT.done;

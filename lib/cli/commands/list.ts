@@ -3,35 +3,56 @@ import type { Manifest } from "../../manifest/manifest.ts";
 import { MANIFEST_NAME, readManifest } from "../../manifest/manifest.ts";
 import { listImplementations, type StoredImplementation } from "../../store/lookup.ts";
 import { storeLocations } from "../../store/locations.ts";
+import type { ImplementationName } from "../../zeroinstall/names.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit.ts";
+import { formatName } from "../names.ts";
 import { count, formatBytes } from "../quantities.ts";
 
 export const list: Command = {
   name: "list",
-  args: "",
+  args: "[NAME]",
   summary: "List the implementations in this machine's stores",
   options: [],
   notes: [
-    "Each line has the digest, the size, the number of files and the store. The sizes are those\n" +
-    'of the manifests; "0share verify" looks at the files themselves.',
+    "Each line has the digest, the program's name and version if a cached feed says so, the size,\n" +
+    'the number of files and the store. The sizes are those of the manifests; "0share verify"\n' +
+    "looks at the files themselves.",
+    "NAME chooses those whose name and version, or whose feed's URI, contain it, or whose digest\n" +
+    "begins with it, in upper or lower case.",
   ],
-  run(parsed, { output, environment }) {
-    if (parsed.args.length > 0) {
-      throw new UsageError(`Command "list" takes no arguments: ${JSON.stringify(parsed.args[0])}`);
+  run(parsed, { output, environment, names }) {
+    if (parsed.args.length > 1) {
+      throw new UsageError(
+        `Command "list" takes one name at most: ${JSON.stringify(parsed.args[1])}`,
+      );
     }
-    for (const stored of listImplementations(storeLocations(environment))) {
+    const [wanted] = parsed.args;
+    const all = [...listImplementations(storeLocations(environment))];
+    names.expect(all.map(({ digest }) => digest));
+    for (const stored of all) {
       const { digest, store, path } = stored;
+      const called = names.of(digest);
+      if (wanted !== undefined && !matches(wanted, digest, called)) continue;
       const { bytes, files, problem } = measure(stored);
       if (output.json) {
-        output.event("implementation", { digest, bytes, files, store, path, problem });
-      } else if (problem === undefined) {
-        output.result(`${digest}  ${formatBytes(bytes)}  ${count(files, "file")}  ${store}`);
-      } else output.result(`${digest}  ${problem}  ${store}`);
+        output.event("implementation", { digest, ...called, bytes, files, store, path, problem });
+        continue;
+      }
+      const label = called === undefined ? digest : `${digest} (${formatName(called)})`;
+      const what = problem ?? `${formatBytes(bytes)}  ${count(files, "file")}`;
+      output.result(`${label}  ${what}  ${store}`);
     }
     return Promise.resolve(EXIT.done);
   },
 };
+
+function matches(wanted: string, digest: string, called: ImplementationName | undefined): boolean {
+  const text = wanted.toLowerCase();
+  const { name = "", version = "", feed = "" } = called ?? {};
+  return digest.toLowerCase().startsWith(text) ||
+    [`${name} ${version}`, feed].some((one) => one.toLowerCase().includes(text));
+}
 
 function measure(
   { digest, path }: StoredImplementation,

@@ -5,9 +5,11 @@ import { serveConfined } from "../../sandbox/serve.ts";
 import { isReadable, pathsOfStore } from "../../sandbox/store_paths.ts";
 import type { Serving } from "../../serve/server.ts";
 import { storeLocations } from "../../store/locations.ts";
+import { listImplementations } from "../../store/lookup.ts";
 import { PORT } from "../../wire/limits.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit.ts";
+import { DISCOVERY_PORT_OPTION, NO_MDNS } from "../fetching_options.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { integerOption, rateOption } from "../options.ts";
 import type { Output } from "../output.ts";
@@ -15,12 +17,6 @@ import { tellServe } from "../transcript.ts";
 
 /** How often to look for interfaces that have come or gone, in milliseconds. */
 const INTERFACE_CHECK_MS = 10_000;
-
-export const DISCOVERY_PORT_OPTION = {
-  name: "discovery-port",
-  value: "PORT",
-  help: `UDP port of the queries (default ${PORT}; the same on all machines)`,
-} as const;
 
 export const serve: Command = {
   name: "serve",
@@ -35,6 +31,7 @@ export const serve: Command = {
     },
     { name: "port", short: "p", value: "PORT", help: `TCP port, 0 for any (default ${PORT})` },
     DISCOVERY_PORT_OPTION,
+    { name: NO_MDNS, help: "do not announce it over multicast DNS, for Zero Install for .NET" },
     {
       name: "allow",
       value: "CIDR",
@@ -51,7 +48,7 @@ export const serve: Command = {
     "The process that serves can read the stores and use the network, and nothing else.\n" +
     "It runs until it is interrupted.",
   ],
-  async run(parsed, { output, environment }) {
+  async run(parsed, { output, environment, names }) {
     if (parsed.args.length > 0) {
       throw new UsageError(`Command "serve" takes no arguments: ${JSON.stringify(parsed.args[0])}`);
     }
@@ -64,9 +61,15 @@ export const serve: Command = {
       allow: parsed.all("allow"),
       names: ownNames(),
       interfaces: networkInterfaces(),
+      announce: !parsed.has(NO_MDNS),
       uploadLimit: rateOption(parsed, "upload-limit"),
     };
-    const server = await serveConfined(options, (event) => tellServe(output, event));
+    const starting = serveConfined(options, (event) => tellServe(output, event));
+    // While the serving thread is loading: nothing is given up before this thread comes to rest.
+    if (output.tellsPeople) {
+      names.keep([...listImplementations(options.stores)].map(({ digest }) => digest));
+    }
+    const server = await starting;
     await untilInterrupted(server);
     return EXIT.done;
   },

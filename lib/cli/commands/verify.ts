@@ -19,11 +19,12 @@ export const verify: Command = {
   summary: "Check implementations against their digests (default: all of them)",
   options: [],
   notes: ["What is wrong is listed as in 0install store verify, and the exit status is then 4."],
-  async run(parsed, { output, environment }) {
+  async run(parsed, { output, environment, names }) {
     const stores = storeLocations(environment);
     const chosen = parsed.args.length === 0
-      ? listImplementations(stores)
+      ? [...listImplementations(stores)]
       : parsed.args.flatMap((text) => copiesOf(stores, text));
+    names.expect(chosen.map(({ digest }) => digest));
     const controller = new AbortController();
     const release = onInterrupt(() => controller.abort(new Interrupted()));
     let worst: ExitCode = EXIT.done;

@@ -73,7 +73,14 @@ export async function run(
 
 /** Starts the program and returns at once. Bind it with `await using`: it is killed at the end. */
 export function start(program: Program, args: readonly string[], options: RunOptions): Running {
-  return new Running([...(options.prefix ?? []), ...program.command, ...args], options);
+  const all = [...args, ...quiet(args, options.prefix)];
+  return new Running([...(options.prefix ?? []), ...program.command, ...all], options);
+}
+
+/** On the machine that runs the tests, nothing is said to everybody with multicast DNS. */
+function quiet(args: readonly string[], prefix: readonly string[] = []): string[] {
+  const speaks = /^(serve|fetch|-[fp]|--(fetch|port|allow-read).*)$/.test(args[0] ?? "");
+  return speaks && prefix[0] !== "ip" ? ["--no-mdns"] : [];
 }
 
 /** A process of the program, with everything that it has printed so far. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 
 import type { Implementation } from "../../serve/implementations.ts";
-import { needs } from "../../skips.ts";
+import { type NeedName, needs } from "../../skips.ts";
 import type { Host } from "./host.ts";
 import { digestsIn, machine, namesIn } from "./machine.ts";
 import { Network, type NetworkOptions } from "./network.ts";
@@ -78,16 +78,17 @@ export class Room implements AsyncDisposable {
   }
 }
 
-/** One test for each program, on a network of its own. */
+/** One test for each program, on a network of its own. @param more what it needs besides namespaces */
 export function forEachProgram(
   name: string,
   network: NetworkOptions,
   body: (room: Room, ...hosts: Host[]) => Promise<void>,
+  ...more: NeedName[]
 ): void {
   for (const program of programs()) {
     Deno.test({
       name: `${program.name}: ${name}`,
-      ...needs("namespaces"),
+      ...needs("namespaces", ...more),
       fn: async () => {
         await using room = await Room.open(program, network);
         await body(room, ...room.network.hosts);

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { findProgram, isWrapper } from "../../lib/zeroinstall/program.ts";
+import { WRAPPED, wrapperText } from "../../lib/zeroinstall/wrapper.ts";
+import { needs } from "../skips.ts";
+import { TemporaryDirectory } from "../e2e/lib/sandbox_env.ts";
+
+/** Prints its arguments, one a line, each in brackets. */
+const SHOW = `#!/bin/sh\nfor word; do printf '[%s]\\n' "$word"; done\n`;
+
+class Directories {
+  constructor(readonly directory: TemporaryDirectory) {
+    for (const name of ["early", "late", "share"]) Deno.mkdirSync(`${directory.path}/${name}`);
+  }
+
+  write(path: string, text: string, mode = 0o755): string {
+    const absolute = `${this.directory.path}/${path}`;
+    Deno.writeTextFileSync(absolute, text, { mode });
+    return absolute;
+  }
+
+  get path(): string {
+    return `${this.directory.path}/early:${this.directory.path}/late`;
+  }
+
+  /** Calls a program by its name, in a shell of its own. */
+  call(shell: string, name: string, args: readonly string[]): string[] {
+    const { stdout, stderr } = new Deno.Command(shell, {
+      args: [`${this.directory.path}/early/${name}`, ...args],
+      env: { PATH: this.path },
+      clearEnv: true,
+    }).outputSync();
+    const decoder = new TextDecoder();
+    assert.equal(decoder.decode(stderr), "");
+    return decoder.decode(stdout).split("\n").slice(0, -1);
+  }
+}
+
+const SHELLS = ["/bin/sh", "/bin/bash"].filter((path) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+});
+
+for (const shell of SHELLS) {
+  Deno.test({
+    name: `in ${shell}, any word of the command, the options and the arguments arrives as it is`,
+    ...needs("posix"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const directories = new Directories(directory);
+      const share = directories.write("share/0share", SHOW);
+      directories.write("late/0install", SHOW);
+      const word = fc.oneof(
+        fc.constantFrom("'", "a b", "$HOME", "`id`", "*", "\\", '"', "", "-n", "é"),
+        fc.string().map((text) => text.replace(/[\0\n]/g, "_")),
+      );
+      fc.assert(
+        fc.property(fc.array(word), fc.array(word), (options, args) => {
+          directories.write(
+            "early/0install",
+            wrapperText("0install", { command: [share], files: [], options }),
+          );
+          const real = `${directory.path}/late/0install`;
+          const lines = directories.call(shell, "0install", ["run", ...args]);
+          const limit = lines[options.length + 4]!;
+          assert.deepEqual(lines, [
+            ...["0install", ...options, "--real", real, "--open-files"].map((w) => `[${w}]`),
+            limit,
+            ...["--", "run", ...args].map((w) => `[${w}]`),
+          ]);
+          assert.match(limit, /^\[(\d+|unlimited)\]$/);
+        }),
+        { numRuns: 30 },
+      );
+    },
+  });
+}
+
+Deno.test({
+  name: "only what may download goes through 0share",
+  ...needs("posix"),
+  fn: async () => {
+    await using directory = new TemporaryDirectory();
+    const directories = new Directories(directory);
+    const share = directories.write("share/0share", "#!/bin/sh\necho 0share\n");
+    directories.write("late/0install", "#!/bin/sh\necho real\n");
+    directories.write("late/0launch", "#!/bin/sh\necho launch\n");
+    for (const program of WRAPPED) {
+      const text = wrapperText(program, { command: [share], files: [], options: [] });
+      directories.write(`early/${program}`, text);
+    }
+    const cases: [string, string, string][] = [
+      ["0install", "run URI", "0share"],
+      ["0install", "-c --offline --with-store=/x download URI", "0share"],
+      ["0install", "update app", "0share"],
+      ["0install", "add app URI", "0share"],
+      ["0install", "", "real"],
+      ["0install", "select run", "real"],
+      ["0install", "--version run", "real"],
+      ["0install", "--with-store run URI", "real"],
+      ["0install", "_update-bg -- app run", "real"],
+      ["0install", "runenv", "real"],
+      ["0launch", "URI", "0share"],
+      ["0launch", "-c URI", "0share"],
+      ["0launch", "--version", "launch"],
+      ["0launch", "-h", "launch"],
+      ["0launch", "", "launch"],
+    ];
+    for (const [program, args, expected] of cases) {
+      const words = args.split(" ").filter((word) => word !== "");
+      assert.deepEqual(directories.call("/bin/sh", program, words), [expected], args);
+    }
+    Deno.removeSync(share);
+    assert.deepEqual(directories.call("/bin/sh", "0install", ["run"]), ["real"]);
+    assert.deepEqual(directories.call("/bin/sh", "0launch", ["URI"]), ["launch"]);
+  },
+});
+
+Deno.test({
+  name: "the real program is the first on the PATH that can be run and is no wrapper",
+  ...needs("posix"),
+  fn: async () => {
+    await using directory = new TemporaryDirectory();
+    const directories = new Directories(directory);
+    const search = { path: directories.path, os: "linux" };
+    assert.equal(findProgram("0install", search), undefined);
+    const text = wrapperText("0install", { command: ["/0share"], files: [], options: [] });
+    const wrapper = directories.write("early/0install", text);
+    const real = directories.write("late/0install", "#!/bin/sh\n");
+    assert.equal(isWrapper(wrapper), true);
+    assert.equal(isWrapper(real), false);
+    assert.equal(findProgram("0install", search), real);
+    Deno.removeSync(wrapper);
+    Deno.symlinkSync(real, wrapper);
+    assert.equal(findProgram("0install", search), wrapper);
+    Deno.removeSync(wrapper);
+    directories.write("early/0install", "#!/bin/sh\n", 0o644);
+    assert.equal(findProgram("0install", search), real);
+    Deno.removeSync(wrapper);
+    Deno.mkdirSync(wrapper);
+    assert.equal(findProgram("0install", search), real);
+  },
+});
