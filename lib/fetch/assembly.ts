@@ -288,7 +288,8 @@ export class Assembly {
     for (const { start, end } of fresh) {
       this.#count(offset + start, offset + end, from);
     }
-    if (partial.received.size < extent.size || this.#unsettled.has(index)) return;
+    // What all came before, and is doubted, is no more doubtful for coming again.
+    if (fresh.length === 0 || partial.received.size < extent.size) return;
     if (partial instanceof PartialFile && partial.unhashed > HASHED_AT_ONCE) {
       this.#unsettled.add(index);
     } else this.#settle(index);

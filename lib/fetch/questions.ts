@@ -138,8 +138,8 @@ export class Questions {
         signal,
       );
     if (answer === undefined) {
-      if (has === undefined) await this.#lookAgain(member, signal);
-      else if (ask.kind === "piece" && has[ask.piece] === 1) {
+      has ??= await this.#lookAgain(member, signal);
+      if (ask.kind === "piece" && has?.[ask.piece] === 1) {
         throw new PeerLacks(member.name, `it says that it has piece ${ask.piece}, and has not`);
       }
       return;
@@ -213,15 +213,16 @@ export class Questions {
   }
 
   /** It was taken for one that has everything, and has not: what has it? */
-  async #lookAgain(member: Member, signal: AbortSignal): Promise<void> {
+  async #lookAgain(member: Member, signal: AbortSignal): Promise<Uint8Array | undefined> {
     const { assembly, digest, holdings } = this.#options;
     const has = await member.peer.availability(digest, assembly.stream.size, {}, signal);
     if (has === undefined) {
       holdings(member, "archives");
-      return;
+      return undefined;
     }
     if (has === "all") throw new PeerLacks(member.name, "it says that it has all, and has not");
     holdings(member, has);
+    return has;
   }
 
   #refuseLiar(member: Member): void {

@@ -144,12 +144,12 @@ class Transfer {
   #join(member: Member): void {
     if (this.#isOver || (member.state !== "seed" && member.state !== "partial")) return;
     this.#schedule.join(member.name, member.state === "seed");
-    if (member.state === "partial") {
-      this.#watch.add(member);
-      // Others are getting the same: what is here is to be given on before files are complete.
+    if (member.state === "partial") this.#watch.add(member);
+    this.#known.add(member);
+    // Others are getting the same: what is here is to be given on before files are complete.
+    if ([...this.#known].some(({ state }) => state === "partial")) {
       this.#spawn(this.#doubts.adoptDigests());
     }
-    this.#known.add(member);
     this.#pump();
   }
 
@@ -182,6 +182,7 @@ class Transfer {
       // It was taken for one that has everything.
       this.#leave(member);
       member.state = "partial";
+      this.#doubts.left(member);
       this.#join(member);
       this.#schedule.offer(member.name, has);
     }
