@@ -18,6 +18,7 @@ import { FETCHING_OPTIONS } from "./fetching_options.ts";
 import { onInterrupt } from "./interrupt.ts";
 import type { Parsed } from "./options.ts";
 import { getFromOrigin } from "./origin.ts";
+import { printable } from "./output.ts";
 import { become, type ZeroInstall, ZeroInstallFailed } from "./real_zero_install.ts";
 
 /** Implementations that are fetched at once: each that nobody has takes the whole wait. */
@@ -62,7 +63,7 @@ export async function callWithPeers(
     if (error instanceof ZeroInstallFailed) return await endAs(error.ended);
     if (!(error instanceof InvalidDocument)) throw error;
     // What 0install itself wrote cannot be read here: it has to do without peers.
-    context.output.warning(error.message);
+    context.output.warning(printable(error.message));
     return await become(zeroInstall, argumentsOf(call));
   }
 }
@@ -106,14 +107,16 @@ async function obtain(
     context,
   );
   const nobody = new Set<string>();
+  const troubles = new Set<string>();
   for (const outcome of outcomes) {
     if (!("error" in outcome)) continue;
     nobody.add(outcome.digests.join(","));
     const { error } = outcome;
     if (error instanceof NobodyHasIt) {
       output.info(`Nobody on the local network has ${outcome.digests[0]}`);
-    } else output.warning(error instanceof Error ? error.message : String(error));
+    } else troubles.add(error instanceof Error ? error.message : String(error));
   }
+  for (const trouble of troubles) output.warning(trouble.split("\n").map(printable).join("\n"));
   for (const choice of choices) {
     const missing = choice.missing.filter(({ digests }) => nobody.has(digests.join(",")));
     // Off-line it says itself what it lacks.
@@ -149,7 +152,9 @@ async function fetchUntilInterrupted(
     const { fetchAll } = await import("./fetching.ts");
     return await fetchAll(wanted, settings, context, { signal, atOnce: MANY_AT_ONCE });
   } catch (error) {
-    throw error instanceof Interrupted ? new ZeroInstallFailed(ended) : error;
+    if (error instanceof Interrupted) throw new ZeroInstallFailed(ended);
+    // Whatever keeps it from fetching, 0install can still download.
+    return wanted.map((digests) => ({ digests, error }));
   } finally {
     release();
   }
