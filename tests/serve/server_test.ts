@@ -106,7 +106,9 @@ Deno.test("a download is offered as a part, also before it has a piece, and a wh
   assert.deepEqual(fixture.of("partial"), [{ kind: "partial", digest: added.digest }]);
 });
 
-Deno.test("who else downloads the same is told of, once, with address and port", async () => {
+const ID = "00ff00ff00ff00ff";
+
+Deno.test("who else downloads the same is told of, once, with address, port and id", async () => {
   await using fixture = new Fixture();
   const { added, download } = await fixture.download(3 * PIECE);
   using _download = download;
@@ -115,7 +117,7 @@ Deno.test("who else downloads the same is told of, once, with address and port",
   const { digest } = added;
   const digests = [ABSENT, whole.digest, digest];
   const [silent] = encodeQuery({ digests, nonce: "0000000000000000" });
-  const [asking] = encodeQuery({ digests, port: 40_123, nonce: NONCE });
+  const [asking] = encodeQuery({ digests, port: 40_123, id: ID, nonce: NONCE });
   const [another] = encodeQuery({ digests, port: 40_124, nonce: "fedcba9876543210" });
   const replies = await fixture.query(whole.digest, silent!, asking!, asking!, another!);
   assert.equal(replies.length, 4);
@@ -124,13 +126,13 @@ Deno.test("who else downloads the same is told of, once, with address and port",
       kind: "downloader",
       peer: { address: "127.0.0.1", port: 40_123 },
       digest,
-      nonce: NONCE,
+      id: ID,
     },
     {
       kind: "downloader",
       peer: { address: "127.0.0.1", port: 40_124 },
       digest,
-      nonce: "fedcba9876543210",
+      id: undefined,
     },
   ]);
 });
