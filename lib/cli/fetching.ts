@@ -8,6 +8,7 @@ import { LocalSearch } from "../fetch/local_search.ts";
 import { type NamedPeer, NamedSearch, parseNamedPeer } from "../fetch/named_peer.ts";
 import { PeerMemory } from "../fetch/peer_memory.ts";
 import type { Search } from "../fetch/search.ts";
+import type { ServeEvent } from "../serve/events.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { networkInterfaces } from "../net/interfaces.ts";
 import { storeLocations } from "../store/locations.ts";
@@ -86,91 +87,181 @@ export type Outcome =
   | { readonly digests: readonly Digest[]; readonly fetched: Fetched }
   | { readonly digests: readonly Digest[]; readonly error: unknown };
 
+/** How one round of fetching is done. */
+export interface RoundOptions {
+  /** Told of each implementation as soon as it is known what became of it. */
+  readonly onOutcome?: (outcome: Outcome) => void;
+  /** How many at once. */
+  readonly atOnce?: number;
+  /** Says to others that this machine downloads what nobody has, if it is its turn. */
+  readonly claim?: boolean;
+  /** Says nothing of a search that finds nothing. */
+  readonly quiet?: boolean;
+}
+
 /**
  * Fetches some at a time, and tells of it on the terminal; one that fails does not keep the others
  * back.
  *
  * @param wanted for each implementation the names of its tree, preferred first
- * @param options.onOutcome told of each as soon as it is known
- * @param options.atOnce how many at once
  * @returns what became of each, in the order of `wanted`
  * @throws Interrupted
  */
 export async function fetchAll(
   wanted: readonly (readonly Digest[])[],
   settings: FetchSettings,
-  { output, environment, names }: Context,
-  options: { signal: AbortSignal; onOutcome?: (outcome: Outcome) => void; atOnce?: number },
+  context: Context,
+  options: RoundOptions & { readonly signal: AbortSignal },
 ): Promise<Outcome[]> {
-  using bar = new ProgressBar(output);
-  names.expect(wanted.flat());
-  const { signal, onOutcome } = options;
-  const report = (event: FetchEvent) => {
-    if (event.kind === "has") settings.memory.saw();
-    if (event.kind === "progress") bar.update(event.digest, event);
-    tellFetch(output, event);
-    if (event.kind === "summary" && settings.explain) explain(output, event);
-  };
-  const wait = settings.wait ?? settings.memory.wait();
-  const search = (digests: readonly Digest[]): Search => {
-    if (settings.peers.length > 0) return new NamedSearch(digests, settings.peers, { report });
-    const Local = settings.mdns ? LocalSearch : Discovery;
-    return new Local(digests, {
-      interfaces: networkInterfaces(),
-      port: settings.discoveryPort,
-      wait,
-      report,
+  await using fetching = new Fetching(wanted.flat(), settings, context, options.signal);
+  return await fetching.round(wanted, options);
+}
+
+/** Who wants to know what is heard of others. */
+interface Heard {
+  readonly onServe?: (event: ServeEvent) => void;
+  /** Another machine is downloading this from its origin. */
+  readonly onPending?: (digest: Digest) => void;
+}
+
+/** Fetching implementations, in one or several rounds, and sharing what comes meanwhile. */
+export class Fetching implements AsyncDisposable {
+  /** Gives to others what is being fetched. */
+  readonly sharing: Sharing;
+  readonly #heard: Heard;
+  readonly #settings: FetchSettings;
+  readonly #context: Context;
+  readonly #signal: AbortSignal;
+  readonly #bar: ProgressBar;
+  readonly #limit: DownloadLimit | undefined;
+
+  /**
+   * @param digests all that may be wanted
+   * @param heard told of what happens at the server that shares, and of what others download
+   */
+  constructor(
+    digests: readonly Digest[],
+    settings: FetchSettings,
+    context: Context,
+    signal: AbortSignal,
+    heard: Heard = {},
+  ) {
+    const { output, names } = context;
+    const { downloadLimit } = settings;
+    names.expect(digests);
+    this.#heard = heard;
+    this.#settings = settings;
+    this.#context = context;
+    this.#signal = signal;
+    this.#bar = new ProgressBar(output);
+    this.#limit = downloadLimit === undefined ? undefined : new DownloadLimit(downloadLimit);
+    this.sharing = new Sharing({
+      stores: settings.targets,
+      digests,
+      discoveryPort: settings.discoveryPort,
+      uploadLimit: settings.uploadLimit,
+      onEvent: (event) => {
+        tellSharing(output, event);
+        heard.onServe?.(event);
+      },
+      onFailure: (reason) => output.detail(`Nothing is shared meanwhile: ${reason}`),
     });
-  };
-  // Who names the machine to ask wants nothing of the others.
-  const shares = settings.share && settings.peers.length === 0;
-  await using sharing = new Sharing({
-    stores: settings.targets,
-    digests: wanted.flat(),
-    discoveryPort: settings.discoveryPort,
-    uploadLimit: settings.uploadLimit,
-    onEvent: (event) => tellSharing(output, event),
-    onFailure: (reason) => output.detail(`Nothing is shared meanwhile: ${reason}`),
-  });
-  const { downloadLimit } = settings;
-  const limit = downloadLimit === undefined ? undefined : new DownloadLimit(downloadLimit);
-  const outcomes: Outcome[] = [];
-  let interrupted: Interrupted | undefined;
-  const queue = wanted.entries();
-  const work = async () => {
-    for (const [index, digests] of queue) {
-      let outcome: Outcome;
-      try {
-        const fetched = await fetchImplementation(digests, {
-          stores: settings.targets,
-          sources: settings.stores,
-          chooseTarget: (digest) => chooseTarget(environment, settings.targets, { digest }),
-          search,
-          share: (digest, search) => {
-            if (shares) sharing.share(digest, search);
-          },
-          compress: settings.compress,
-          limit,
-          nobody: nobody(settings, wait),
-          report,
-          signal,
-        });
-        outcome = { digests, fetched };
-      } catch (error) {
-        if (error instanceof Interrupted) {
-          interrupted = error;
-          return;
+  }
+
+  /**
+   * Fetches what is wanted, as far as somebody has it.
+   *
+   * @returns what became of each, in the order of `wanted`
+   * @throws Interrupted
+   */
+  async round(
+    wanted: readonly (readonly Digest[])[],
+    options: RoundOptions = {},
+  ): Promise<Outcome[]> {
+    const outcomes: Outcome[] = [];
+    let interrupted: Interrupted | undefined;
+    const queue = wanted.entries();
+    const work = async () => {
+      for (const [index, digests] of queue) {
+        let outcome: Outcome;
+        try {
+          outcome = { digests, fetched: await this.#fetch(digests, options) };
+        } catch (error) {
+          if (error instanceof Interrupted) {
+            interrupted = error;
+            return;
+          }
+          outcome = { digests, error };
         }
-        outcome = { digests, error };
+        outcomes[index] = outcome;
+        options.onOutcome?.(outcome);
       }
-      outcomes[index] = outcome;
-      onOutcome?.(outcome);
+    };
+    await Promise.all(Array.from({ length: options.atOnce ?? AT_ONCE }, work));
+    // Told once, however many were under way.
+    if (interrupted !== undefined) throw interrupted;
+    return outcomes;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#bar[Symbol.dispose]();
+    await this.sharing[Symbol.asyncDispose]();
+  }
+
+  async #fetch(digests: readonly Digest[], options: RoundOptions): Promise<Fetched> {
+    const { compress, memory, peers, share, stores, targets } = this.#settings;
+    const wait = this.#settings.wait ?? memory.wait();
+    const report = (event: FetchEvent) => this.#tell(event, options);
+    return await fetchImplementation(digests, {
+      stores: targets,
+      sources: stores,
+      chooseTarget: (digest) => chooseTarget(this.#context.environment, targets, { digest }),
+      search: (digests) => this.#search(digests, wait, report, options),
+      share: (digest, search) => {
+        // Who names the machine to ask wants nothing of the others.
+        if (share && peers.length === 0) this.sharing.share(digest, search);
+      },
+      compress,
+      limit: this.#limit,
+      nobody: nobody(this.#settings, wait),
+      report,
+      signal: this.#signal,
+    });
+  }
+
+  #search(
+    digests: readonly Digest[],
+    wait: number,
+    report: (event: FetchEvent) => void,
+    { claim }: RoundOptions,
+  ): Search {
+    const { discoveryPort, mdns, peers } = this.#settings;
+    if (peers.length > 0) return new NamedSearch(digests, peers, { report });
+    const Local = mdns ? LocalSearch : Discovery;
+    const interfaces = networkInterfaces();
+    const search = new Local(digests, { interfaces, port: discoveryPort, wait, report });
+    if (claim === true) {
+      void this.sharing.server().then((server) => {
+        if (server === undefined) return;
+        search.announce({ port: server.port, id: server.id, claims: true });
+      });
     }
-  };
-  await Promise.all(Array.from({ length: options.atOnce ?? AT_ONCE }, work));
-  // Told once, however many were under way.
-  if (interrupted !== undefined) throw interrupted;
-  return outcomes;
+    return search;
+  }
+
+  #tell(event: FetchEvent, { quiet }: RoundOptions): void {
+    const { memory, explain: explains } = this.#settings;
+    const { output } = this.#context;
+    if (event.kind === "has") {
+      memory.saw();
+      if (event.state === "pending") this.#heard.onPending?.(event.digest);
+    }
+    if (event.kind === "progress") this.#bar.update(event.digest, event);
+    if (quiet !== true || (event.kind !== "asking" && event.kind !== "trouble")) {
+      tellFetch(output, event);
+    }
+    if (event.kind === "summary" && explains) explain(output, event);
+  }
 }
 
 /** What to say when nobody has it. */

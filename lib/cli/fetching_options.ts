@@ -47,3 +47,14 @@ export const FETCHING_OPTIONS: readonly Option[] = [
   DISCOVERY_PORT_OPTION,
   { name: NO_MDNS, help: "do not look for stores of Zero Install for .NET over multicast DNS" },
 ];
+
+export const NO_WAIT = "no-wait";
+
+/** Options of the commands that have 0install get what no peer has. */
+export const PEERS_FIRST_OPTIONS: readonly Option[] = [
+  ...FETCHING_OPTIONS,
+  {
+    name: NO_WAIT,
+    help: "download what no machine has at once, also if another one is just doing so",
+  },
+];

@@ -8,6 +8,7 @@ import { type ZeroInstall, ZeroInstallFailed } from "./real_zero_install.ts";
  * recipes, mirrors and messages.
  *
  * @param document selections of just these implementations
+ * @param onStart told of 0install's process
  * @returns whether it got them; it has said why not
  * @throws ZeroInstallFailed when a signal ended it
  */
@@ -16,12 +17,13 @@ export async function getFromOrigin(
   call: ZeroInstallCall,
   document: string,
   { output }: Pick<Context, "output">,
+  onStart: (pid: number) => void,
 ): Promise<boolean> {
   const directory = Deno.makeTempDirSync({ prefix: "0share-selections-" });
   try {
     const file = `${directory}/selections.xml`;
     Deno.writeTextFileSync(file, document);
-    const ended = await runOnTerminal(program, downloadArguments(call, file));
+    const ended = await runOnTerminal(program, downloadArguments(call, file), { onStart });
     if (ended.signal !== null) throw new ZeroInstallFailed(ended);
     if (ended.code === 0) return true;
     // A feed that is out of date, for example: it looks for a newer one when it is to run it.

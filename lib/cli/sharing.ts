@@ -33,10 +33,14 @@ export class Sharing implements AsyncDisposable {
   /** From now on; the server is started for the first. */
   share(digest: Digest, search: Search): void {
     this.#listeners.set(digest, search.offers);
-    this.#server ??= this.#start();
-    void this.#server.then((server) => {
+    void this.server().then((server) => {
       if (server !== undefined) search.announce({ port: server.port, id: server.id });
     });
+  }
+
+  /** The server, which is started if it is not there yet; undefined if that cannot be. */
+  server(): Promise<Server | undefined> {
+    return this.#server ??= this.#start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { Interrupted, InvalidDocument, NobodyHasIt } from "../errors.ts";
+import { Interrupted, InvalidDocument } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { findImplementation } from "../store/lookup.ts";
 import { storeLocations } from "../store/locations.ts";
@@ -13,21 +13,19 @@ import {
 import type { Selection } from "../zeroinstall/selections.ts";
 import { type Choice, choose } from "./choosing.ts";
 import type { Context } from "./command.ts";
-import type { FetchSettings, Outcome } from "./fetching.ts";
-import { FETCHING_OPTIONS } from "./fetching_options.ts";
+import type { FetchSettings } from "./fetching.ts";
+import { NO_WAIT, PEERS_FIRST_OPTIONS } from "./fetching_options.ts";
 import { onInterrupt } from "./interrupt.ts";
 import type { Parsed } from "./options.ts";
 import { getFromOrigin } from "./origin.ts";
+import { printable } from "./output.ts";
 import { become, type ZeroInstall, ZeroInstallFailed } from "./real_zero_install.ts";
-
-/** Implementations that are fetched at once: each that nobody has takes the whole wait. */
-const MANY_AT_ONCE = 16;
 
 /**
  * Runs a call of 0install after its implementations have been fetched from peers, as far as they
  * have them. What nobody has 0install gets from its origin.
  *
- * @param parsed the options of `FETCHING_OPTIONS`
+ * @param parsed the options of `PEERS_FIRST_OPTIONS`
  * @returns the exit status; or never, where this process can become 0install
  */
 export async function callWithPeers(
@@ -37,7 +35,7 @@ export async function callWithPeers(
   context: Context,
 ): Promise<number> {
   // What is wrong with an option is said at once, not only when something is missing.
-  if (FETCHING_OPTIONS.some(({ name }) => parsed.has(name))) await settingsOf(parsed, context);
+  if (PEERS_FIRST_OPTIONS.some(({ name }) => parsed.has(name))) await settingsOf(parsed, context);
   try {
     const { targets, last } = targetsOf(call);
     const choices: Choice[] = [];
@@ -62,7 +60,7 @@ export async function callWithPeers(
     if (error instanceof ZeroInstallFailed) return await endAs(error.ended);
     if (!(error instanceof InvalidDocument)) throw error;
     // What 0install itself wrote cannot be read here: it has to do without peers.
-    context.output.warning(error.message);
+    context.output.warning(printable(error.message));
     return await become(zeroInstall, argumentsOf(call));
   }
 }
@@ -96,31 +94,37 @@ async function obtain(
   // A library of several of them is fetched once.
   const wanted = new Map<string, readonly Digest[]>();
   for (const { missing } of choices) {
-    for (const { digests } of missing) wanted.set(digests.join(","), digests);
+    for (const { digests } of missing) wanted.set(keyOf(digests), digests);
   }
   if (wanted.size === 0) return;
-  const { output } = context;
-  const outcomes = await fetchUntilInterrupted(
-    [...wanted.values()],
-    await settingsOf(parsed, context),
-    context,
+  // Off-line it says itself what it lacks.
+  const fromOrigin = choices.filter(({ offline, selections }) =>
+    !offline && selections !== undefined
   );
-  const nobody = new Set<string>();
-  for (const outcome of outcomes) {
-    if (!("error" in outcome)) continue;
-    nobody.add(outcome.digests.join(","));
-    const { error } = outcome;
-    if (error instanceof NobodyHasIt) {
-      output.info(`Nobody on the local network has ${outcome.digests[0]}`);
-    } else output.warning(error instanceof Error ? error.message : String(error));
-  }
-  for (const choice of choices) {
-    const missing = choice.missing.filter(({ digests }) => nobody.has(digests.join(",")));
-    // Off-line it says itself what it lacks.
-    if (missing.length === 0 || choice.offline || choice.selections === undefined) continue;
-    const chosen = new Set<Selection>(missing);
-    await getFromOrigin(zeroInstall, call, choice.selections.only(chosen), context);
-  }
+  const download = async (
+    implementations: readonly (readonly Digest[])[],
+    onStart: (pid: number) => void,
+  ) => {
+    const keys = new Set(implementations.map(keyOf));
+    for (const { missing, selections } of fromOrigin) {
+      const chosen = new Set<Selection>(missing.filter(({ digests }) => keys.has(keyOf(digests))));
+      if (chosen.size === 0) continue;
+      await getFromOrigin(zeroInstall, call, selections!.only(chosen), context, onStart);
+    }
+  };
+  const settings = await settingsOf(parsed, context);
+  const { obtainAll } = await import("./obtaining.ts");
+  await untilInterrupted(async (signal) => {
+    await obtainAll([...wanted.values()], settings, context, {
+      signal,
+      waits: fromOrigin.length > 0 && !parsed.has(NO_WAIT),
+      download,
+    });
+  });
+}
+
+function keyOf(digests: readonly Digest[]): string {
+  return digests.join(",");
 }
 
 async function settingsOf(parsed: Parsed, context: Context): Promise<FetchSettings> {
@@ -129,15 +133,11 @@ async function settingsOf(parsed: Parsed, context: Context): Promise<FetchSettin
 }
 
 /**
- * Fetches until it is done or this process is to end; the next call goes on where it stopped.
+ * Works until it is done or this process is to end; the next call goes on where it stopped.
  *
  * @throws ZeroInstallFailed as if 0install had been ended by the signal: then it would download
  */
-async function fetchUntilInterrupted(
-  wanted: readonly (readonly Digest[])[],
-  settings: FetchSettings,
-  context: Context,
-): Promise<Outcome[]> {
+async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController();
   let ended: Ended = { code: 1, signal: null };
   const release = onInterrupt((signal) => {
@@ -145,9 +145,7 @@ async function fetchUntilInterrupted(
     controller.abort(new Interrupted());
   });
   try {
-    const { signal } = controller;
-    const { fetchAll } = await import("./fetching.ts");
-    return await fetchAll(wanted, settings, context, { signal, atOnce: MANY_AT_ONCE });
+    await work(controller.signal);
   } catch (error) {
     throw error instanceof Interrupted ? new ZeroInstallFailed(ended) : error;
   } finally {

@@ -7,7 +7,7 @@ import { encodeQuery } from "../wire/query.ts";
 import { decodeReply } from "../wire/reply.ts";
 import { randomHex } from "../wire/server_id.ts";
 import type { ReportFetch } from "./events.ts";
-import { Offers, type Search } from "./search.ts";
+import { type Announced, Offers, type Search } from "./search.ts";
 
 export interface DiscoveryOptions {
   readonly interfaces: readonly NetworkInterface[];
@@ -35,7 +35,7 @@ export class Discovery implements Search {
   readonly #received: Promise<void>;
   readonly #started = performance.now();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
-  #own: { readonly port: number; readonly id: string } | undefined;
+  #own: Announced | undefined;
   #answered = false;
   #closed = false;
   #end: () => void = () => {};
@@ -51,7 +51,8 @@ export class Discovery implements Search {
     this.settled.catch(() => {});
   }
 
-  announce(server: { readonly port: number; readonly id: string }): void {
+  announce(server: Announced): void {
+    if (this.#closed) return;
     this.#own = server;
     this.#askRepeatedly([0, ...ANNOUNCEMENT_REPEATS_MS]);
   }
@@ -94,9 +95,11 @@ export class Discovery implements Search {
       if (reply.id !== undefined && reply.id === this.#own?.id) continue;
       for (const { digest, state } of reply.offers) {
         if (!this.#digests.includes(digest)) continue;
-        this.#answered = true;
+        // Who is downloading it has nothing yet, and nobody is waited for because of that.
+        this.#answered ||= state !== "pending";
         const peer = { address: from.address, port: reply.port };
-        if (this.offers.add({ peer, digest, id: reply.id, state })) {
+        const isNew = this.offers.add({ peer, digest, id: reply.id, state });
+        if (isNew) {
           this.#options.report({ kind: "has", peer: from.address, digest, state });
         }
       }

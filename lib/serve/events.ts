@@ -18,6 +18,8 @@ export type ServeEvent =
     /** Which server that is. */
     id: string | undefined;
   }
+  /** Another server's machine is going to download this from its origin, if it is its turn. */
+  | { kind: "claim"; digest: Digest; id: string }
   | { kind: "get"; from: string; method: string; path: string }
   | { kind: "answered"; from: string; method: string; path: string; status: number }
   | { kind: "sent"; from: string; digest: Digest; bytes: number; reason: string | undefined }

@@ -1,3 +1,4 @@
+import type { Digest } from "../manifest/digest.ts";
 import type { QuerySocket } from "../net/hear.ts";
 import { REMEMBERED_QUERIES } from "../wire/limits.ts";
 import { decodeQuery } from "../wire/query.ts";
@@ -13,6 +14,7 @@ import { QueryRate } from "./rate.ts";
  * Silence for whoever may not be served, asks too often, says something else, or wants what is not
  * here: an answer that can be provoked for nothing is a gift to whoever forges addresses.
  *
+ * @param pending what this machine is downloading from its origin just now
  * @param own where the answers say that the content is to be had, and which server that is
  */
 export async function respond(
@@ -20,6 +22,7 @@ export async function respond(
   own: { readonly port: number; readonly id: string },
   holdings: Holdings,
   access: Access,
+  pending: ReadonlySet<Digest>,
   report: ReportServe,
 ): Promise<void> {
   const rate = new QueryRate();
@@ -34,8 +37,14 @@ export async function respond(
     if (isNew) report({ kind: "query", from: sender, digests: query.digests });
     const offers: Offered[] = [];
     for (const digest of query.digests) {
+      if (query.claims === true && query.id !== undefined && query.id !== own.id) {
+        report({ kind: "claim", digest, id: query.id });
+      }
       const held = holdings.findAny(digest);
-      if (held === undefined) continue;
+      if (held === undefined) {
+        if (pending.has(digest)) offers.push({ digest, state: "pending" });
+        continue;
+      }
       const complete = held.piecesHere === undefined;
       if (isNew) report({ kind: complete ? "have" : "partial", digest });
       offers.push({ digest, state: complete ? "have" : "partial" });

@@ -58,6 +58,8 @@ export interface Server extends Serving {
   readonly port: number;
   /** What it calls itself in its answers to queries. */
   readonly id: string;
+  /** What this machine is downloading from its origin: who asks is told, as long as it is not here. */
+  readonly pending: Set<Digest>;
 }
 
 /**
@@ -82,12 +84,13 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
   const servers = listen(options.port, handler);
   const port = servers[0]!.addr.port;
   const id = randomHex();
+  const pending = new Set<Digest>();
 
   let socket: QuerySocket | undefined;
   let responding = Promise.resolve();
   try {
     socket = new QuerySocket(options.discoveryPort, options.interfaces);
-    responding = respond(socket, { port, id }, holdings, access, report);
+    responding = respond(socket, { port, id }, holdings, access, pending, report);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     report({
@@ -111,6 +114,7 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
   return {
     port,
     id,
+    pending,
     finished,
     update(interfaces) {
       socket?.update(interfaces);

@@ -20,6 +20,18 @@ export const WAIT_WITH_PEERS_MS = 2000;
 /** How long after the query a further peer may still join, when one has answered already. */
 export const WAIT_FOR_LATE_MS = 1200;
 
+/**
+ * How long a claim to download something, or the word that it is being downloaded, counts: both are
+ * repeated several times in that time, and who has died must not be waited for longer.
+ */
+export const CLAIM_FRESH_MS = 2500;
+
+/** How long after a look at who has something a machine that waits for it looks again. */
+export const WAITING_PAUSE_MS = 250;
+
+/** How long a download from an origin may make no progress before others need not wait for it. */
+export const ORIGIN_STALLED_MS = 4000;
+
 /** How long a peer counts as seen lately: a week, so that Monday remembers Friday. */
 export const LATELY_MS = 7 * 24 * 60 * 60 * 1000;
 

@@ -7,6 +7,7 @@ import { offerLine, REPLY_OVERHEAD } from "./reply.ts";
 import { idOfLine, lineOfId } from "./server_id.ts";
 
 const TITLE = "0share";
+const CLAIM = "claim";
 
 /** What a machine asks its network: who has any of these? */
 export interface Query {
@@ -14,6 +15,8 @@ export interface Query {
   readonly digests: readonly Digest[];
   /** Where the sender answers over HTTP with what it has of them, if it does. */
   readonly port?: number | undefined;
+  /** Whether the sender is going to download them from their origin if it is his turn. */
+  readonly claims?: boolean | undefined;
   /** Which server that is: a machine with several addresses asks from each. */
   readonly id?: string | undefined;
   /** 16 lower-case hexadecimal digits that a reply has to repeat; the program of 2008 has none. */
@@ -30,6 +33,7 @@ export function encodeQuery(query: Query): Uint8Array<ArrayBuffer>[] {
   const last = [
     ...(query.port === undefined ? [] : [lineOfPort(query.port)]),
     ...(query.id === undefined ? [] : [lineOfId(query.id)]),
+    ...(query.claims === true ? [CLAIM] : []),
     ...(query.nonce === undefined ? [] : [lineOfNonce(query.nonce)]),
   ];
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
@@ -51,7 +55,7 @@ export function encodeQuery(query: Query): Uint8Array<ArrayBuffer>[] {
 }
 
 /**
- * Reads a datagram, whatever it is. Lines that are neither a digest nor a port, an id or a nonce are
+ * Reads a datagram, whatever it is. Lines that are neither a digest nor a port, an id, a claim or a nonce are
  * ignored, and so are repetitions; of several ports or nonces the last one counts.
  *
  * @returns undefined for what is no query, or asks for nothing
@@ -67,6 +71,7 @@ export function decodeQuery(bytes: Uint8Array): Query | undefined {
     digests,
     ...(port === undefined ? {} : { port }),
     ...(id === undefined ? {} : { id }),
+    ...(lines.includes(CLAIM) ? { claims: true } : {}),
     nonce: lines.map(nonceOfLine).findLast((nonce) => nonce !== undefined),
   };
 }

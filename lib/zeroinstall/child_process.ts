@@ -18,8 +18,13 @@ export interface Ended {
  *
  * @throws ZeroInstallMissing when it cannot be started
  */
-export async function runOnTerminal(program: string, args: readonly string[]): Promise<Ended> {
+export async function runOnTerminal(
+  program: string,
+  args: readonly string[],
+  options: { onStart?: (pid: number) => void } = {},
+): Promise<Ended> {
   const child = spawn(program, args, { stdin: "inherit", stdout: "inherit", stderr: "inherit" });
+  options.onStart?.(child.pid);
   const release = passSignalsTo(child);
   try {
     return await child.status;

@@ -1,7 +1,7 @@
 import { UsageError } from "../../errors.ts";
 import { understand, valuesBehind } from "../../zeroinstall/command_line.ts";
 import type { Command } from "../command.ts";
-import { FETCHING_OPTIONS } from "../fetching_options.ts";
+import { PEERS_FIRST_OPTIONS } from "../fetching_options.ts";
 import { ownOptionsFirst } from "../mixed_options.ts";
 import { become, findZeroInstall } from "../real_zero_install.ts";
 import { callWithPeers } from "../with_peers.ts";
@@ -10,14 +10,14 @@ export const download: Command = {
   name: "download",
   args: "URI…",
   summary: "Get programs with 0install, what peers have from them, without running anything",
-  options: FETCHING_OPTIONS,
+  options: PEERS_FIRST_OPTIONS,
   notes: [
     "URI is all that 0install download takes, and there may be several. The options of 0install\n" +
     "download may stand beside those above.",
   ],
   leavesStdout: true,
   arrange: (args) =>
-    ownOptionsFirst(args, FETCHING_OPTIONS, {
+    ownOptionsFirst(args, PEERS_FIRST_OPTIONS, {
       valuesBehind,
       endAtArgument: false,
       shared: ["-v", "--verbose"],

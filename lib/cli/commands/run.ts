@@ -1,7 +1,7 @@
 import { UsageError } from "../../errors.ts";
 import { understand, valuesBehind } from "../../zeroinstall/command_line.ts";
 import type { Command } from "../command.ts";
-import { FETCHING_OPTIONS } from "../fetching_options.ts";
+import { PEERS_FIRST_OPTIONS } from "../fetching_options.ts";
 import { ownOptionsFirst } from "../mixed_options.ts";
 import { become, findZeroInstall } from "../real_zero_install.ts";
 import { callWithPeers } from "../with_peers.ts";
@@ -10,7 +10,7 @@ export const run: Command = {
   name: "run",
   args: "URI [ARG]…",
   summary: "Run a program with 0install; what is missing comes from peers first",
-  options: FETCHING_OPTIONS,
+  options: PEERS_FIRST_OPTIONS,
   notes: [
     "URI is all that 0install run takes: a feed's URI or path, an application of 0install add, a\n" +
     "selections document. The options of 0install run may stand beside those above; what stands\n" +
@@ -19,7 +19,7 @@ export const run: Command = {
   ],
   leavesStdout: true,
   arrange: (args) =>
-    ownOptionsFirst(args, FETCHING_OPTIONS, {
+    ownOptionsFirst(args, PEERS_FIRST_OPTIONS, {
       valuesBehind,
       endAtArgument: true,
       shared: ["-v", "--verbose"],

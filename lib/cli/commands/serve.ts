@@ -1,8 +1,10 @@
 import { resolve } from "node:path";
 import { ShareError, UsageError } from "../../errors.ts";
+import { parseDigest } from "../../manifest/digest.ts";
 import { networkInterfaces } from "../../net/interfaces.ts";
 import { serveConfined } from "../../sandbox/serve.ts";
 import { isReadable, pathsOfStore } from "../../sandbox/store_paths.ts";
+import type { ServeEvent } from "../../serve/events.ts";
 import type { Serving } from "../../serve/server.ts";
 import { storeLocations } from "../../store/locations.ts";
 import { listImplementations } from "../../store/lookup.ts";
@@ -11,12 +13,18 @@ import type { Command } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { DISCOVERY_PORT_OPTION, NO_MDNS } from "../fetching_options.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { integerOption, rateOption } from "../options.ts";
+import { integerOption, rateOption, secondsOption } from "../options.ts";
 import type { Output } from "../output.ts";
 import { tellServe } from "../transcript.ts";
 
 /** How often to look for interfaces that have come or gone, in milliseconds. */
 const INTERFACE_CHECK_MS = 10_000;
+
+/** How often to look whether anybody still wants something, in milliseconds. */
+const IDLE_CHECK_MS = 500;
+
+/** Events that show that somebody wants something that is served. */
+const SIGNS_OF_USE: ReadonlySet<ServeEvent["kind"]> = new Set(["reply", "answered", "sent"]);
 
 export const serve: Command = {
   name: "serve",
@@ -43,6 +51,13 @@ export const serve: Command = {
       value: "RATE",
       help: "send no more than this in all, in bytes per second: 500k, 2M, 1.5MB/s",
     },
+    {
+      name: "only",
+      value: "DIGEST",
+      many: true,
+      help: "serve this implementation and no other",
+    },
+    { name: "idle", value: "SECONDS", help: "end when nobody has asked for anything for so long" },
   ],
   notes: [
     "The process that serves can read the stores and use the network, and nothing else.\n" +
@@ -63,27 +78,40 @@ export const serve: Command = {
       interfaces: networkInterfaces(),
       announce: !parsed.has(NO_MDNS),
       uploadLimit: rateOption(parsed, "upload-limit"),
+      only: parsed.all("only").length === 0 ? undefined : parsed.all("only").map(parseDigest),
     };
-    const starting = serveConfined(options, (event) => tellServe(output, event));
+    const idle = secondsOption(parsed, "idle");
+    let busy = performance.now();
+    const starting = serveConfined(options, (event) => {
+      if (SIGNS_OF_USE.has(event.kind)) busy = performance.now();
+      tellServe(output, event);
+    });
     // While the serving thread is loading: nothing is given up before this thread comes to rest.
     if (output.tellsPeople) {
       names.keep([...listImplementations(options.stores)].map(({ digest }) => digest));
     }
     const server = await starting;
-    await untilInterrupted(server);
+    await untilInterrupted(
+      server,
+      () => idle !== undefined && performance.now() - busy > idle * 1000,
+    );
     return EXIT.done;
   },
 };
 
-/** Runs until SIGINT or SIGTERM; a second one does not wait for transfers. */
-async function untilInterrupted(server: Serving): Promise<void> {
+/** Runs until SIGINT or SIGTERM, or until it is idle; a second signal does not wait for transfers. */
+async function untilInterrupted(server: Serving, isIdle: () => boolean): Promise<void> {
   const interrupted = Promise.withResolvers<void>();
   const release = onInterrupt(() => interrupted.resolve());
   const watch = setInterval(() => server.update(networkInterfaces()), INTERFACE_CHECK_MS);
+  const looks = setInterval(() => {
+    if (isIdle()) interrupted.resolve();
+  }, IDLE_CHECK_MS);
   try {
     await Promise.race([interrupted.promise, server.finished]);
   } finally {
     clearInterval(watch);
+    clearInterval(looks);
     // From now on the signals have their usual effect again: they end the process at once.
     release();
   }

@@ -6,7 +6,7 @@ import { WRAPPED, type WrapperTarget, wrapperText } from "../../zeroinstall/wrap
 import type { Command, Context } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { fetchSettings } from "../fetching.ts";
-import { FETCHING_OPTIONS } from "../fetching_options.ts";
+import { PEERS_FIRST_OPTIONS } from "../fetching_options.ts";
 import { findZeroInstall } from "../real_zero_install.ts";
 
 /** Where people keep programs of their own, and administrators those for everybody. */
@@ -18,7 +18,7 @@ export const wrap: Command = {
   summary: "Put a wrapper named 0install in front of the real one on the PATH",
   options: [
     { name: "remove", help: "take it away again" },
-    ...FETCHING_OPTIONS,
+    ...PEERS_FIRST_OPTIONS,
   ],
   notes: [
     'Afterwards run, download, update and add of 0install, and 0launch, go through "0share\n' +
@@ -42,7 +42,7 @@ export const wrap: Command = {
     }
     // Refuses what could not be used later.
     fetchSettings(parsed, context);
-    const options = FETCHING_OPTIONS.flatMap(({ name, value }) =>
+    const options = PEERS_FIRST_OPTIONS.flatMap(({ name, value }) =>
       value !== undefined
         ? parsed.all(name).map((value) => `--${name}=${value}`)
         : parsed.has(name)

@@ -2,7 +2,7 @@ import { ShareError, UsageError } from "../../errors.ts";
 import { understand } from "../../zeroinstall/command_line.ts";
 import { isWrapper } from "../../zeroinstall/program.ts";
 import type { Command } from "../command.ts";
-import { FETCHING_OPTIONS } from "../fetching_options.ts";
+import { PEERS_FIRST_OPTIONS } from "../fetching_options.ts";
 import { ownOptionsFirst } from "../mixed_options.ts";
 import { integerOption } from "../options.ts";
 import { become, findZeroInstall, type ZeroInstall } from "../real_zero_install.ts";
@@ -13,7 +13,7 @@ export const zeroInstall: Command = {
   args: "COMMAND [ARG]…",
   summary: "Run 0install; what it would download comes from peers first",
   options: [
-    ...FETCHING_OPTIONS,
+    ...PEERS_FIRST_OPTIONS,
     { name: "real", value: "PATH", help: "the real 0install (default: that on the PATH)" },
     { name: "open-files", value: "NUMBER", hidden: true, help: "the soft limit for 0install" },
   ],

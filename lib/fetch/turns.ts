@@ -1,0 +1,66 @@
+import type { Digest } from "../manifest/digest.ts";
+import { CLAIM_FRESH_MS } from "../wire/limits.ts";
+
+/** What is known of one implementation that others want, or get, as well. */
+interface Others {
+  /** By server: when it said last that it wants to download it. */
+  readonly claims: Map<string, number>;
+  /** When somebody said last that he is downloading it. */
+  pending: number;
+}
+
+/**
+ * Whose turn it is to get from its origin what nobody has. All who want the same claim it; who is
+ * downloading already goes first, then the claim with the lowest id. Nobody keeps a list: each
+ * machine concludes the same from what it has heard lately, and who is heard no more is out. In the
+ * worst case, when datagrams are lost, two machines download the same.
+ */
+export class Turns {
+  readonly #id: string;
+  readonly #others = new Map<Digest, Others>();
+
+  /** @param id of this machine's own server */
+  constructor(id: string) {
+    this.#id = id;
+  }
+
+  /** A server claims to be the one that downloads this. */
+  claimed(digest: Digest, id: string, now: number): void {
+    if (id !== this.#id) this.#of(digest).claims.set(id, now);
+  }
+
+  /** Somebody else is downloading this. */
+  pending(digest: Digest, now: number): void {
+    this.#of(digest).pending = now;
+  }
+
+  /** Whether this machine is to download an implementation, which has any of these digests. */
+  isMine(digests: readonly Digest[], now: number): boolean {
+    return digests.every((digest) => {
+      const others = this.#others.get(digest);
+      if (others === undefined) return true;
+      if (now - others.pending < CLAIM_FRESH_MS) return false;
+      return fresh(others.claims, now).every((id) => this.#id < id);
+    });
+  }
+
+  /** Whether others want an implementation as well. */
+  isWanted(digests: readonly Digest[], now: number): boolean {
+    return digests.some((digest) =>
+      fresh(this.#others.get(digest)?.claims ?? new Map(), now).length > 0
+    );
+  }
+
+  #of(digest: Digest): Others {
+    let others = this.#others.get(digest);
+    if (others === undefined) {
+      others = { claims: new Map(), pending: -Infinity };
+      this.#others.set(digest, others);
+    }
+    return others;
+  }
+}
+
+function fresh(claims: ReadonlyMap<string, number>, now: number): string[] {
+  return [...claims].filter(([, at]) => now - at < CLAIM_FRESH_MS).map(([id]) => id);
+}
