@@ -31,6 +31,8 @@ export interface TransferOptions {
   readonly onFirstAsk: (member: Member) => void;
   /** Called now and then, when bytes have come. */
   readonly onProgress: () => void;
+  /** A piece that matches the piece digests came as this frame. */
+  readonly onFrame: (piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>) => void;
   /**
    * How long peers that have nothing of what is missing are waited for, in milliseconds
    * (default STARVED_MS).
