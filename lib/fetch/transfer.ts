@@ -1,6 +1,12 @@
 import { PeerBusy, PeerFailed, PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { MAX_BUSY_ANSWERS, RETRIES_MS, SOME_PROGRESS, STARVED_MS } from "../wire/limits.ts";
+import {
+  FRUITLESS_MS,
+  MAX_BUSY_ANSWERS,
+  RETRIES_MS,
+  SOME_PROGRESS,
+  STARVED_MS,
+} from "../wire/limits.ts";
 import type { Assembly } from "./assembly.ts";
 import { AvailabilityWatch } from "./availability_watch.ts";
 import type { Compression } from "./compression.ts";
@@ -71,6 +77,7 @@ class Transfer {
   readonly #finished = Promise.withResolvers<boolean>();
   #starving: ReturnType<typeof setTimeout> | undefined;
   #settling = false;
+  #fruits = { bytes: 0, since: performance.now() };
 
   constructor(options: TransferOptions) {
     const { digest, crowd, assembly, pieces, signal } = options;
@@ -270,6 +277,11 @@ class Transfer {
     this.#refreshPauses();
     for (const ask of this.#schedule.next()) this.#start(ask);
     for (const [id, { abort }] of this.#asks) if (this.#schedule.useless(id)) abort.abort();
+    if (this.#isFruitless()) {
+      for (const member of crowd.usable) {
+        this.#failed(member, new PeerFailed(member.name, "nothing came of asking it"));
+      }
+    }
     if (this.#schedule.done && assembly.unsettled) this.#settle();
     if (this.#asks.size > 0) {
       clearTimeout(this.#starving);
@@ -277,6 +289,17 @@ class Transfer {
     } else if (crowd.usable.length === 0 && crowd.suspects.length > 0) this.#doubts.readmitAll();
     else if (crowd.usable.length === 0 && crowd.settled) this.#finished.resolve(false);
     else this.#starving ??= setTimeout(() => this.#starve(), this.#options.patience ?? STARVED_MS);
+  }
+
+  /** Whether nobody has sent anything for long, although somebody could be asked. */
+  #isFruitless(): boolean {
+    const now = performance.now();
+    let bytes = 0;
+    for (const { tally } of this.#options.crowd.members.values()) bytes += tally.bytes;
+    if (bytes !== this.#fruits.bytes || this.#asks.size === 0 || this.#paused.size > 0) {
+      this.#fruits = { bytes, since: now };
+    }
+    return now - this.#fruits.since > FRUITLESS_MS;
   }
 
   /** Everything is here, but large files are still to be hashed. */
