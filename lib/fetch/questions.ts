@@ -160,10 +160,10 @@ export class Questions {
         filled += part.bytes.length;
         frame = part.frame;
       }
-      this.#measure(member, bytes, filled);
       signal.throwIfAborted();
       this.#takePiece(piece, room.subarray(0, filled), member, frame);
     } finally {
+      this.#measure(member, bytes, filled);
       this.#spare.push(room);
     }
   }
