@@ -106,7 +106,7 @@ export class HostOnSwitch implements Host {
     for (const [namespace, link] of [[this.namespace, "eth0"], [this.#hub, this.port]] as const) {
       await command("ip", ["-n", namespace, "link", "set", link, "gso_max_segs", "1"]);
     }
-    const drop = `iif "eth0" numgen random mod 1000 < ${Math.round(percent * 10)} drop;`;
+    const drop = `iif "eth0" numgen random mod 1000 < ${Math.round(percent * 10)} counter drop;`;
     await this.exec(
       "nft",
       `table inet loss { chain input { type filter hook input priority 0; ${drop} }; }`,
