@@ -82,7 +82,10 @@ export function swarm(implementation: Implementation, behaviour: SwarmBehaviour 
 }
 
 /** The same bytes but for one bit at each of these places. */
-export function flipped(stream: Uint8Array, ...places: number[]): Uint8Array {
+export function flipped(
+  stream: Uint8Array<ArrayBuffer>,
+  ...places: number[]
+): Uint8Array<ArrayBuffer> {
   const other = stream.slice();
   for (const place of places) other[place]! ^= 1;
   return other;
