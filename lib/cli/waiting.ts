@@ -5,7 +5,12 @@ import type { Digest } from "../manifest/digest.ts";
 import { networkInterfaces } from "../net/interfaces.ts";
 import type { ServeEvent } from "../serve/events.ts";
 import type { Server } from "../serve/server.ts";
-import { ASK_AGAIN_MS, CLAIM_SETTLES_MS } from "../wire/limits.ts";
+import {
+  ASK_AGAIN_MS,
+  CLAIM_AGAIN_MS,
+  CLAIM_SETTLES_MS,
+  CONTENDED_CLAIM_SETTLES_MS,
+} from "../wire/limits.ts";
 
 type Names = readonly Digest[];
 
@@ -25,6 +30,7 @@ export class Waiting implements AsyncDisposable {
   readonly #downloaders = new Map<Digest, string>();
   readonly #tries = new Map<Digest, number>();
   readonly #rivals = new Set<string>();
+  #again: ReturnType<typeof setTimeout> | undefined;
 
   /** Claims at once. @param server that hears what others claim */
   constructor(server: Server, wanted: readonly Names[], discoveryPort: number) {
@@ -44,15 +50,20 @@ export class Waiting implements AsyncDisposable {
     if (event.kind !== "claim") return;
     const { digest, id } = event;
     this.#turns.claimed(digest, id, performance.now());
-    if (id < this.#server.id || this.#rivals.has(id)) return;
-    // Who begins now has not heard that somebody else goes first.
+    if (this.#rivals.has(id)) return;
     this.#rivals.add(id);
-    this.#asking.ask();
+    if (id < this.#server.id) return;
+    // Who begins now has not heard that somebody else goes first; those who begin at once hear it at once.
+    this.#again ??= setTimeout(() => {
+      this.#again = undefined;
+      this.#asking.ask();
+    }, CLAIM_AGAIN_MS);
   }
 
   /** Waits until those that are there have had the time to object. */
   async settle(signal: AbortSignal): Promise<void> {
-    await pause(Math.max(0, this.#since + CLAIM_SETTLES_MS - performance.now()), signal);
+    await this.#until(CLAIM_SETTLES_MS, signal);
+    if (this.#rivals.size > 0) await this.#until(CONTENDED_CLAIM_SETTLES_MS, signal);
   }
 
   /** From now on claims these and nothing else. */
@@ -90,7 +101,12 @@ export class Waiting implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#again);
     await this.#asking[Symbol.asyncDispose]();
+  }
+
+  async #until(milliseconds: number, signal: AbortSignal): Promise<void> {
+    await pause(Math.max(0, this.#since + milliseconds - performance.now()), signal);
   }
 
   #hear({ address, digest, state }: Answer): void {

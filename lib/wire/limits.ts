@@ -32,8 +32,14 @@ export const WAITING_PAUSE_MS = 250;
 /** How often who waits asks what has become of it, and claims it again. */
 export const ASK_AGAIN_MS = 500;
 
-/** How long after its first claim a machine may download: others answer to it in a few of these. */
+/** How long after its first claim a machine may download when nobody else has claimed the same. */
 export const CLAIM_SETTLES_MS = 150;
+
+/** The same when others have: many ask at once then, and answers are late. */
+export const CONTENDED_CLAIM_SETTLES_MS = 1500;
+
+/** How soon after a claim the next one may follow because somebody new claims the same. */
+export const CLAIM_AGAIN_MS = 100;
 
 /** How long somebody whose claim goes first may let his turn pass: he is busy, or lies. */
 export const TURN_NOT_TAKEN_MS = 5000;

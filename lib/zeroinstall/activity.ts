@@ -1,8 +1,8 @@
-/** What a download of 0install has to move in `STALL_MS` to count as going on, in bytes. */
-const PROGRESS_BYTES = 16_384;
+/** What a download of 0install has to move in `ORIGIN_STALLED_MS` to count as going on, in bytes. */
+export const ORIGIN_PROGRESS_BYTES = 16_384;
 
 /** How long it may move less, in milliseconds: others need not wait for it any longer. */
-const STALL_MS = 4000;
+export const ORIGIN_STALLED_MS = 4000;
 
 /**
  * How much a process and its children have read and written so far, in bytes: whoever downloads
@@ -36,12 +36,12 @@ export class Progress {
     const before = this.#moved;
     if (
       moved === undefined || before === undefined || moved < before ||
-      moved - before >= PROGRESS_BYTES
+      moved - before >= ORIGIN_PROGRESS_BYTES
     ) {
       this.#moved = moved;
       this.#since = now;
     }
-    return now - this.#since < STALL_MS;
+    return now - this.#since < ORIGIN_STALLED_MS;
   }
 }
 
