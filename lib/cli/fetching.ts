@@ -210,6 +210,7 @@ export class Fetching implements AsyncDisposable {
         // Who names the machine to ask wants nothing of the others.
         if (share && peers.length === 0) this.sharing.share(digest, search);
       },
+      keepFrame: (...piece) => this.sharing.keep(...piece),
       compress,
       limit: this.#limit,
       nobody: nobody(this.#settings, wait),

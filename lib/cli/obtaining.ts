@@ -7,6 +7,7 @@ import { bytesMoved, Progress } from "../zeroinstall/activity.ts";
 import type { Context } from "./command.ts";
 import { Fetching, type FetchSettings, type Outcome } from "./fetching.ts";
 import { giveAfterwards } from "./giving.ts";
+import { printable } from "./output.ts";
 import { Waiting } from "./waiting.ts";
 
 /** Implementations that are fetched at once: each that nobody has takes the whole wait. */
@@ -156,13 +157,15 @@ function missingOf(outcomes: readonly Outcome[]): Names[] {
 }
 
 function tell(outcomes: readonly Outcome[], output: Context["output"]): void {
+  const troubles = new Set<string>();
   for (const outcome of outcomes) {
     if (!("error" in outcome)) continue;
     const { digests, error } = outcome;
     if (error instanceof NobodyHasIt) {
       output.info(`Nobody on the local network has ${digests[0]}`);
-    } else output.warning(error instanceof Error ? error.message : String(error));
+    } else troubles.add(error instanceof Error ? error.message : String(error));
   }
+  for (const trouble of troubles) output.warning(trouble.split("\n").map(printable).join("\n"));
 }
 
 function waitingFor(wanted: readonly Names[], waiting: Waiting): string {

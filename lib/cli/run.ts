@@ -41,6 +41,7 @@ export async function run(args: readonly string[]): Promise<number> {
     }
     const environment = systemEnvironment();
     const names = new Names(environment);
+    if (!Object.hasOwn(QUICK, command.name)) await names.prepare();
     output = new Output({
       level: parsed.has("quiet") ? "quiet" : parsed.has("verbose") ? "verbose" : "info",
       json: parsed.has("json"),

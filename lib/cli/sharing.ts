@@ -25,6 +25,7 @@ export class Sharing implements AsyncDisposable {
   readonly #options: SharingOptions;
   readonly #listeners = new Map<Digest, Offers>();
   #server: Promise<Server | undefined> | undefined;
+  #running: Server | undefined;
 
   constructor(options: SharingOptions) {
     this.#options = options;
@@ -36,6 +37,11 @@ export class Sharing implements AsyncDisposable {
     void this.server().then((server) => {
       if (server !== undefined) search.announce({ port: server.port, id: server.id });
     });
+  }
+
+  /** Keeps a piece as it came, to give it on like that; does nothing while nothing is shared. */
+  keep(...piece: Parameters<Server["keep"]>): void {
+    this.#running?.keep(...piece);
   }
 
   /** The server, which is started if it is not there yet; undefined if that cannot be. */
@@ -52,7 +58,7 @@ export class Sharing implements AsyncDisposable {
     try {
       // Loaded only when there is something to share: most fetches are small.
       const { startServer } = await import("../serve/server.ts");
-      return startServer({
+      return this.#running = startServer({
         stores,
         port: 0,
         discoveryPort,

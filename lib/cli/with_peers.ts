@@ -18,6 +18,7 @@ import { NO_WAIT, PEERS_FIRST_OPTIONS } from "./fetching_options.ts";
 import { onInterrupt } from "./interrupt.ts";
 import type { Parsed } from "./options.ts";
 import { getFromOrigin } from "./origin.ts";
+import { printable } from "./output.ts";
 import { become, type ZeroInstall, ZeroInstallFailed } from "./real_zero_install.ts";
 
 /**
@@ -59,7 +60,7 @@ export async function callWithPeers(
     if (error instanceof ZeroInstallFailed) return await endAs(error.ended);
     if (!(error instanceof InvalidDocument)) throw error;
     // What 0install itself wrote cannot be read here: it has to do without peers.
-    context.output.warning(error.message);
+    context.output.warning(printable(error.message));
     return await become(zeroInstall, argumentsOf(call));
   }
 }

@@ -11,6 +11,7 @@ import { type Manifest, pathOf } from "../manifest/manifest.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
 import { PartialBuffer, PartialFile } from "./partial.ts";
 import { Places } from "./places.ts";
+import { liarsAmong, type Read, testimoniesOf, type Testimony } from "./testimony.ts";
 import type { ByteRange } from "../wire/range.ts";
 
 /** What is read back and hashed without a pause, in bytes: under 50 ms. */
@@ -41,10 +42,9 @@ export interface AssemblyObserver {
  *
  * Bytes may come in any order and from any peer. Each file is hashed while it is written and counts
  * only when its hash is right; otherwise its bytes are missing again, and `liars` names who sent
- * them. When several peers contributed to a wrong file nobody is blamed yet: whoever then
- * delivers all of it alone is either right, and who had been alone with him is blamed, or is blamed
- * himself. A large file in that state stays as it is, for whoever has a way to tell which part of it
- * is wrong.
+ * them. When several peers contributed to a wrong file nobody is blamed yet: it stays as it is, for
+ * whoever has a way to tell which part of it is wrong. If it is given up as a whole, what each sent is
+ * remembered, and compared with what is right in the end.
  */
 export class Assembly {
   readonly stream: ContentStream;
@@ -57,8 +57,8 @@ export class Assembly {
   readonly #partials = new Map<number, PartialBuffer | PartialFile>();
   /** Large contents of which all is here, and whose hash is not known yet. */
   readonly #unsettled = new Set<number>();
-  /** By extent: who contributed to each attempt that went wrong. */
-  readonly #doubts = new Map<number, ReadonlySet<string>[]>();
+  /** By extent: what each contributed to attempts that went wrong. */
+  readonly #doubts = new Map<number, Testimony[]>();
   #exposing = false;
   #received = 0;
 
@@ -126,7 +126,8 @@ export class Assembly {
         if (found !== extent.hash) this.#accuse(from, extent, found);
         else {
           this.#count(extent.offset, extent.offset + extent.size, from);
-          this.#place(index, extent, new Set([from]), part);
+          this.#convict(index, (within, into) => copyInto(part, within, into));
+          this.#place(index, extent, part);
         }
       } else {
         this.#writePart(index, extent, within, part, from);
@@ -230,6 +231,9 @@ export class Assembly {
   reject(index: number): void {
     const extent = this.stream.extents[index]!;
     const partial = this.#partials.get(index)!;
+    if (partial.contributors.size > 1) {
+      this.#doubts.set(index, [...this.#doubts.get(index) ?? [], ...testimoniesOf(partial)]);
+    }
     this.#unsettled.delete(index);
     this.#partials.delete(index);
     this.#received -= partial.received.size;
@@ -237,7 +241,6 @@ export class Assembly {
     if (partial instanceof PartialFile) this.#places.remove(extent);
     else this.#places.conceal(extent);
     this.#state[index] = MISSING;
-    this.#doubts.set(index, [...this.#doubts.get(index) ?? [], partial.contributors]);
     this.#observer?.lost(extent.offset, extent.offset + extent.size);
   }
 
@@ -288,7 +291,8 @@ export class Assembly {
     for (const { start, end } of fresh) {
       this.#count(offset + start, offset + end, from);
     }
-    if (partial.received.size < extent.size || this.#unsettled.has(index)) return;
+    // What all came before, and is doubted, is no more doubtful for coming again.
+    if (fresh.length === 0 || partial.received.size < extent.size) return;
     if (partial instanceof PartialFile && partial.unhashed > HASHED_AT_ONCE) {
       this.#unsettled.add(index);
     } else this.#settle(index);
@@ -298,21 +302,31 @@ export class Assembly {
   #settle(index: number): void {
     const extent = this.stream.extents[index]!;
     const partial = this.#partials.get(index)!;
-    const { contributors } = partial;
     const found = partial.digest();
     if (found === extent.hash) {
+      this.#convict(index, (within, into) => partial.read(within, into));
       this.#partials.delete(index);
       partial.close();
-      const bytes = partial instanceof PartialBuffer ? partial.bytes : undefined;
-      this.#place(index, extent, contributors, bytes);
+      this.#place(index, extent, partial instanceof PartialBuffer ? partial.bytes : undefined);
       return;
     }
-    const [only, ...others] = contributors;
+    const [only, ...others] = partial.contributors;
     if (others.length === 0) {
       this.#accuse(only!, extent, found);
       this.reject(index);
     } else if (this.#observer !== undefined) this.#observer.doubted(index);
     else this.reject(index);
+  }
+
+  /** A content is right: who had sent something else of it before has lied. */
+  #convict(index: number, read: Read): void {
+    const doubts = this.#doubts.get(index);
+    if (doubts === undefined) return;
+    this.#doubts.delete(index);
+    const path = pathOf(this.stream.extents[index]!.entries[0]!);
+    for (const liar of liarsAmong(doubts, read)) {
+      if (!this.liars.has(liar)) this.liars.set(liar, `wrong bytes for "${path}"`);
+    }
   }
 
   #accuse(peer: string, extent: Extent, found: string): void {
@@ -322,22 +336,8 @@ export class Assembly {
   }
 
   /** A content is right; it is in `bytes`, or else in the file of its first entry. */
-  #place(
-    index: number,
-    extent: Extent,
-    contributors: ReadonlySet<string>,
-    bytes: Uint8Array | undefined,
-  ): void {
-    const first = extent.entries[0]!;
+  #place(index: number, extent: Extent, bytes: Uint8Array | undefined): void {
     this.#state[index] = DONE;
-    for (const attempt of contributors.size === 1 ? this.#doubts.get(index) ?? [] : []) {
-      // Of two others, one may have been right.
-      const [other, ...more] = attempt.difference(contributors);
-      if (other !== undefined && more.length === 0) {
-        this.liars.set(other, `wrong bytes for "${pathOf(first)}"`);
-      }
-    }
-    this.#doubts.delete(index);
     if (bytes === undefined) this.#places.finish(extent);
     else this.#places.fill(extent, bytes);
     this.#observer?.verified(extent);
@@ -347,4 +347,9 @@ export class Assembly {
     this.#received += end - start;
     this.#observer?.received(start, end, from);
   }
+}
+
+function copyInto(bytes: Uint8Array, within: number, into: Uint8Array): true {
+  into.set(bytes.subarray(within, within + into.length));
+  return true;
 }

@@ -7,6 +7,9 @@ import type { Offer } from "./search.ts";
 /** More than this nobody needs, and a liar who invents peers shall not fill the memory. */
 const MAX_MEMBERS = 256;
 
+/** A machine has not so many addresses; what more there is of one id is taken for another server. */
+const MAX_WAYS = 16;
+
 /** The peers that have, or may have, one implementation, as they become known and are given up. */
 export class Crowd implements Disposable {
   /** By name. */
@@ -38,7 +41,7 @@ export class Crowd implements Disposable {
   add(offer: Offer): void {
     const { id, peer, state } = offer;
     const known = id === undefined ? undefined : this.#byId.get(id);
-    if (known !== undefined && known.state !== "gone") {
+    if (known !== undefined && known.state !== "gone" && known.otherWays.length < MAX_WAYS) {
       // Nobody vouches for the id: who copies another's hides it only for as long as he is good.
       known.otherWays.push(peer);
       return;

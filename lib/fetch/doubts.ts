@@ -6,6 +6,7 @@ import type { Assembly } from "./assembly.ts";
 import { type Crowd, isPeerFault } from "./crowd.ts";
 import type { Member } from "./member.ts";
 import type { PieceCheck } from "./piece_check.ts";
+import { pause } from "./pause.ts";
 import type { Pieces } from "./pieces.ts";
 
 /** So often a content may be wrong although it came from one peer alone each time, or from several. */
@@ -199,8 +200,11 @@ export class Doubts {
         return;
       } catch (error) {
         if (signal.aborted) return;
+        if (error instanceof PeerBusy) {
+          await pause(error.retryAfterSeconds * 1000, signal).catch(() => {});
+          continue;
+        }
         check.distrust(source.name);
-        if (error instanceof PeerBusy) continue;
         if (!isPeerFault(error)) throw error;
         leave(source);
         crowd.drop(source, error);

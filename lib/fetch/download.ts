@@ -35,6 +35,8 @@ export interface DownloadOptions {
   readonly signal: AbortSignal;
   /** There is something to give to others from now on. */
   readonly onShareable: () => void;
+  /** A verified piece came as this frame, and may be given on like that. */
+  readonly onFrame: (piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>) => void;
 }
 
 /** One implementation on its way into staging, from whoever has it. */
@@ -130,7 +132,7 @@ export class Download implements Disposable {
   }
 
   async #transfer(crowd: Crowd, assembly: Assembly, pieces: Pieces): Promise<boolean> {
-    const { compress, limit, onShareable, report, signal } = this.#options;
+    const { compress, limit, onFrame, onShareable, report, signal } = this.#options;
     const digest = this.#digest;
     onShareable();
     return await transferFromAll({
@@ -141,6 +143,7 @@ export class Download implements Disposable {
       compression: new Compression(compress),
       limit,
       signal,
+      onFrame,
       onFirstAsk: ({ name }) => report({ kind: "connecting", peer: name, digest }),
       onProgress: () =>
         report({

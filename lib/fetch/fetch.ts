@@ -24,6 +24,13 @@ export interface FetchOptions {
   readonly search: (digests: readonly Digest[]) => Search;
   /** Begins to give what a download has to others, and tells them; not called for what is whole. */
   readonly share: (digest: Digest, search: Search) => void;
+  /** A verified piece of a download came as this frame, and may be given on like that. */
+  readonly keepFrame: (
+    digest: Digest,
+    piece: number,
+    bytes: Uint8Array,
+    frame: Uint8Array<ArrayBuffer>,
+  ) => void;
   /** Whether peers may compress. */
   readonly compress: CompressionMode;
   /** Holds all that comes to a rate. */
@@ -93,6 +100,7 @@ async function fetchFrom(
     ...options,
     stores: [...new Set([...options.sources, target.store])],
     onShareable: () => options.share(digest, search),
+    onFrame: (...piece) => options.keepFrame(digest, ...piece),
   });
   const tree = await download.fromContent(crowd) ??
     await fromArchives(crowd, digest, download, report);

@@ -3,10 +3,38 @@ import { storeError } from "../store/errors.ts";
 import type { ByteRange } from "../wire/range.ts";
 import { RangeSet } from "./range_set.ts";
 
+/** Some bytes of a content, and who sent them. */
+export interface Contribution extends ByteRange {
+  readonly from: string;
+}
+
+/** Remembers who sent what. */
+class Contributions {
+  readonly #list: Contribution[] = [];
+
+  add({ start, end }: ByteRange, from: string): void {
+    const last = this.#list.at(-1);
+    if (last?.from === from && last.end === start) {
+      this.#list[this.#list.length - 1] = { ...last, end };
+    } else this.#list.push({ start, end, from });
+  }
+
+  get all(): readonly Contribution[] {
+    return this.#list;
+  }
+
+  /** Everybody who sent some of it. */
+  get names(): Set<string> {
+    return new Set(this.#list.map(({ from }) => from));
+  }
+}
+
 /** The content of one extent while only some of it is here; it may come in any order. */
 export interface Partial {
   /** Peers that some of it came from. */
   readonly contributors: Set<string>;
+  /** What each of them sent. */
+  readonly contributions: readonly Contribution[];
   readonly received: RangeSet;
   /** Takes bytes that belong at `within`, and says which of them are new; the rest stays as it was. */
   write(within: number, bytes: Uint8Array, from: string): ByteRange[];
@@ -19,21 +47,30 @@ export interface Partial {
 
 /** Content that is small enough to be kept in memory until all of it is here. */
 export class PartialBuffer implements Partial {
-  readonly contributors = new Set<string>();
   readonly received = new RangeSet();
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #hashName: string;
+
+  readonly #contributions = new Contributions();
 
   constructor(size: number, hashName: string) {
     this.bytes = new Uint8Array(size);
     this.#hashName = hashName;
   }
 
+  get contributors(): Set<string> {
+    return this.#contributions.names;
+  }
+
+  get contributions(): readonly Contribution[] {
+    return this.#contributions.all;
+  }
+
   write(within: number, bytes: Uint8Array, from: string): ByteRange[] {
     const fresh = this.received.missing({ start: within, end: within + bytes.length });
     for (const { start, end } of fresh) {
       this.bytes.set(bytes.subarray(start - within, end - within), start);
-      this.contributors.add(from);
+      this.#contributions.add({ start, end }, from);
     }
     this.received.add({ start: within, end: within + bytes.length });
     return fresh;
@@ -60,8 +97,8 @@ const HASH_TURN_SIZE = 16 * 1024 * 1024;
 
 /** Content in a file of its own. It is hashed while it comes in order, and read back where it did not. */
 export class PartialFile implements Partial {
-  readonly contributors = new Set<string>();
   readonly received = new RangeSet();
+  readonly #contributions = new Contributions();
   readonly #path: string;
   readonly #file: Deno.FsFile;
   readonly #hashName: string;
@@ -91,6 +128,14 @@ export class PartialFile implements Partial {
     }
   }
 
+  get contributors(): Set<string> {
+    return this.#contributions.names;
+  }
+
+  get contributions(): readonly Contribution[] {
+    return this.#contributions.all;
+  }
+
   /** How much would have to be read back now to know the hash of what is here, in bytes. */
   get unhashed(): number {
     return this.received.size - this.#hashed;
@@ -99,7 +144,7 @@ export class PartialFile implements Partial {
   /** Counts a range of the file as received, from `origin`. */
   resume(range: ByteRange, origin: string): void {
     this.received.add(range);
-    this.contributors.add(origin);
+    this.#contributions.add(range, origin);
   }
 
   write(within: number, bytes: Uint8Array, from: string): ByteRange[] {
@@ -120,7 +165,7 @@ export class PartialFile implements Partial {
         this.#hash.update(part);
         this.#hashed = end;
       }
-      this.contributors.add(from);
+      this.#contributions.add({ start, end }, from);
     }
     this.received.add({ start: within, end: within + bytes.length });
     return fresh;

@@ -52,8 +52,8 @@ export class PieceMap {
   /** Bytes came that were missing. Returns the pieces that are complete now. */
   received(start: number, end: number): number[] {
     const complete: number[] = [];
-    for (const [piece, bytes] of this.#parts(start, end)) {
-      this.#lacking[piece]! -= bytes;
+    for (const [piece, part] of this.parts(start, end)) {
+      this.#lacking[piece]! -= part.end - part.start;
       if (this.#lacking[piece] === 0) complete.push(piece);
     }
     return complete;
@@ -62,9 +62,9 @@ export class PieceMap {
   /** Bytes are missing again that were here. Returns the pieces that are no longer complete. */
   lost(start: number, end: number): number[] {
     const broken: number[] = [];
-    for (const [piece, bytes] of this.#parts(start, end)) {
+    for (const [piece, part] of this.parts(start, end)) {
       if (this.#lacking[piece] === 0) broken.push(piece);
-      this.#lacking[piece]! += bytes;
+      this.#lacking[piece]! += part.end - part.start;
     }
     return broken;
   }
@@ -72,19 +72,19 @@ export class PieceMap {
   /** Bytes were found right. Returns the pieces that are verified as a whole now. */
   verified(start: number, end: number): number[] {
     const whole: number[] = [];
-    for (const [piece, bytes] of this.#parts(start, end)) {
-      this.#unverified[piece]! -= bytes;
+    for (const [piece, part] of this.parts(start, end)) {
+      this.#unverified[piece]! -= part.end - part.start;
       if (this.#unverified[piece] === 0) whole.push(piece);
     }
     return whole;
   }
 
-  /** The pieces that a range touches, and how many bytes of it are in each. */
-  *#parts(start: number, end: number): Generator<[piece: number, bytes: number]> {
+  /** The pieces that a range touches, and what of it is in each. */
+  *parts(start: number, end: number): Generator<[piece: number, part: ByteRange]> {
     for (let at = start; at < end;) {
       const piece = Math.floor(at / this.pieceSize);
       const next = Math.min(end, (piece + 1) * this.pieceSize);
-      yield [piece, next - at];
+      yield [piece, { start: at, end: next }];
       at = next;
     }
   }

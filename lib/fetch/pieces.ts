@@ -3,6 +3,7 @@ import type { ContentStream, Extent } from "../manifest/layout.ts";
 import { PieceFile } from "../store/piece_file.ts";
 import type { AssemblyObserver } from "./assembly.ts";
 import { PieceMap } from "./piece_map.ts";
+import { Suppliers } from "./suppliers.ts";
 
 /** Whoever has to know what comes and goes. */
 export interface PieceListener {
@@ -24,7 +25,7 @@ export class Pieces implements AssemblyObserver, Disposable {
   readonly map: PieceMap;
   listener: PieceListener | undefined;
   readonly #matched: Uint8Array;
-  readonly #suppliers = new Map<number, Set<string>>();
+  readonly #suppliers = new Suppliers();
   #file: PieceFile | undefined;
 
   constructor(stream: ContentStream) {
@@ -38,9 +39,9 @@ export class Pieces implements AssemblyObserver, Disposable {
     this.#file = new PieceFile(store, digest, states);
   }
 
-  /** Who sent bytes of a piece that are here, or were. */
+  /** Who sent the bytes of a piece that are here. */
   suppliersOf(piece: number): ReadonlySet<string> {
-    return this.#suppliers.get(piece) ?? new Set();
+    return this.#suppliers.of(piece);
   }
 
   /** Whether a piece may be given to others. */
@@ -78,11 +79,8 @@ export class Pieces implements AssemblyObserver, Disposable {
   }
 
   received(start: number, end: number, from: string): void {
-    const last = Math.floor((end - 1) / this.map.pieceSize);
-    for (let piece = Math.floor(start / this.map.pieceSize); piece <= last; piece++) {
-      const suppliers = this.#suppliers.get(piece);
-      if (suppliers === undefined) this.#suppliers.set(piece, new Set([from]));
-      else suppliers.add(from);
+    for (const [piece, part] of this.map.parts(start, end)) {
+      this.#suppliers.received(piece, part.start, part.end, from);
     }
     for (const piece of this.map.received(start, end)) {
       this.#tell(piece);
@@ -91,9 +89,11 @@ export class Pieces implements AssemblyObserver, Disposable {
   }
 
   lost(start: number, end: number): void {
+    for (const [piece, part] of this.map.parts(start, end)) {
+      this.#suppliers.lost(piece, part.start, part.end);
+    }
     for (const piece of this.map.lost(start, end)) {
       this.#matched[piece] = 0;
-      this.#suppliers.delete(piece);
       this.#tell(piece);
       this.listener?.missing(piece);
     }

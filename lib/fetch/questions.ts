@@ -25,6 +25,8 @@ export interface QuestionsOptions {
   readonly compression: Compression;
   readonly limit: DownloadLimit | undefined;
   readonly onProgress: () => void;
+  /** A piece that matches the piece digests came as this frame. */
+  readonly onFrame: (piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>) => void;
   /** What a peer says that it has, or turns out to have; "archives" if it knows nothing of content. */
   readonly holdings: (member: Member, has: Holdings) => void;
 }
@@ -138,8 +140,8 @@ export class Questions {
         signal,
       );
     if (answer === undefined) {
-      if (has === undefined) await this.#lookAgain(member, signal);
-      else if (ask.kind === "piece" && has[ask.piece] === 1) {
+      has ??= await this.#lookAgain(member, signal);
+      if (ask.kind === "piece" && has?.[ask.piece] === 1) {
         throw new PeerLacks(member.name, `it says that it has piece ${ask.piece}, and has not`);
       }
       return;
@@ -150,21 +152,28 @@ export class Questions {
     if (schedule.useless(ask.id)) return;
     const room = this.#spare.pop() ?? new Uint8Array(map.pieceSize);
     let filled = 0;
+    let frame: Uint8Array<ArrayBuffer> | undefined;
     try {
       for await (const part of bytes.parts()) {
         await this.#count(member, part.bytes.length, signal);
         room.set(part.bytes, filled);
         filled += part.bytes.length;
+        frame = part.frame;
       }
-      this.#measure(member, bytes, filled);
       signal.throwIfAborted();
-      this.#takePiece(piece, room.subarray(0, filled), member);
+      this.#takePiece(piece, room.subarray(0, filled), member, frame);
     } finally {
+      this.#measure(member, bytes, filled);
       this.#spare.push(room);
     }
   }
 
-  #takePiece(piece: number, bytes: Uint8Array, member: Member): void {
+  #takePiece(
+    piece: number,
+    bytes: Uint8Array,
+    member: Member,
+    frame: Uint8Array<ArrayBuffer> | undefined,
+  ): void {
     const { assembly, check, doubts, onProgress, pieces } = this.#options;
     const verdict = check.judge(piece, bytes, member.name);
     switch (verdict) {
@@ -182,6 +191,7 @@ export class Questions {
       case "unknown":
     }
     const before = assembly.received;
+    if (verdict === "right" && frame !== undefined) this.#options.onFrame(piece, bytes, frame);
     const { start, end } = pieces.map.rangeOf(piece);
     const write = () => assembly.write(start, bytes, member.name);
     if (verdict === "right" && pieces.map.isUntouched(piece)) pieces.writeMatching(piece, write);
@@ -213,15 +223,16 @@ export class Questions {
   }
 
   /** It was taken for one that has everything, and has not: what has it? */
-  async #lookAgain(member: Member, signal: AbortSignal): Promise<void> {
+  async #lookAgain(member: Member, signal: AbortSignal): Promise<Uint8Array | undefined> {
     const { assembly, digest, holdings } = this.#options;
     const has = await member.peer.availability(digest, assembly.stream.size, {}, signal);
     if (has === undefined) {
       holdings(member, "archives");
-      return;
+      return undefined;
     }
     if (has === "all") throw new PeerLacks(member.name, "it says that it has all, and has not");
     holdings(member, has);
+    return has;
   }
 
   #refuseLiar(member: Member): void {

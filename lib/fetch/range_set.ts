@@ -34,6 +34,7 @@ export class RangeSet {
 
   /** Takes a range out; what of it is not in the set makes no difference. */
   remove(removed: ByteRange): void {
+    if (removed.start >= removed.end) return;
     this.#ranges = this.#ranges.flatMap(({ start, end }) =>
       [
         { start, end: Math.min(end, removed.start) },

@@ -1,6 +1,12 @@
 import { PeerBusy, PeerFailed, PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { MAX_BUSY_ANSWERS, RETRIES_MS, SOME_PROGRESS, STARVED_MS } from "../wire/limits.ts";
+import {
+  FRUITLESS_MS,
+  MAX_BUSY_ANSWERS,
+  RETRIES_MS,
+  SOME_PROGRESS,
+  STARVED_MS,
+} from "../wire/limits.ts";
 import type { Assembly } from "./assembly.ts";
 import { AvailabilityWatch } from "./availability_watch.ts";
 import type { Compression } from "./compression.ts";
@@ -25,6 +31,8 @@ export interface TransferOptions {
   readonly onFirstAsk: (member: Member) => void;
   /** Called now and then, when bytes have come. */
   readonly onProgress: () => void;
+  /** A piece that matches the piece digests came as this frame. */
+  readonly onFrame: (piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>) => void;
   /**
    * How long peers that have nothing of what is missing are waited for, in milliseconds
    * (default STARVED_MS).
@@ -71,6 +79,7 @@ class Transfer {
   readonly #finished = Promise.withResolvers<boolean>();
   #starving: ReturnType<typeof setTimeout> | undefined;
   #settling = false;
+  #fruits = { bytes: 0, since: performance.now() };
 
   constructor(options: TransferOptions) {
     const { digest, crowd, assembly, pieces, signal } = options;
@@ -144,12 +153,12 @@ class Transfer {
   #join(member: Member): void {
     if (this.#isOver || (member.state !== "seed" && member.state !== "partial")) return;
     this.#schedule.join(member.name, member.state === "seed");
-    if (member.state === "partial") {
-      this.#watch.add(member);
-      // Others are getting the same: what is here is to be given on before files are complete.
+    if (member.state === "partial") this.#watch.add(member);
+    this.#known.add(member);
+    // Others are getting the same: what is here is to be given on before files are complete.
+    if ([...this.#known].some(({ state }) => state === "partial")) {
       this.#spawn(this.#doubts.adoptDigests());
     }
-    this.#known.add(member);
     this.#pump();
   }
 
@@ -182,6 +191,7 @@ class Transfer {
       // It was taken for one that has everything.
       this.#leave(member);
       member.state = "partial";
+      this.#doubts.left(member);
       this.#join(member);
       this.#schedule.offer(member.name, has);
     }
@@ -269,6 +279,11 @@ class Transfer {
     this.#refreshPauses();
     for (const ask of this.#schedule.next()) this.#start(ask);
     for (const [id, { abort }] of this.#asks) if (this.#schedule.useless(id)) abort.abort();
+    if (this.#isFruitless()) {
+      for (const member of crowd.usable) {
+        this.#failed(member, new PeerFailed(member.name, "nothing came of asking it"));
+      }
+    }
     if (this.#schedule.done && assembly.unsettled) this.#settle();
     if (this.#asks.size > 0) {
       clearTimeout(this.#starving);
@@ -276,6 +291,17 @@ class Transfer {
     } else if (crowd.usable.length === 0 && crowd.suspects.length > 0) this.#doubts.readmitAll();
     else if (crowd.usable.length === 0 && crowd.settled) this.#finished.resolve(false);
     else this.#starving ??= setTimeout(() => this.#starve(), this.#options.patience ?? STARVED_MS);
+  }
+
+  /** Whether nobody has sent anything for long, although somebody could be asked. */
+  #isFruitless(): boolean {
+    const now = performance.now();
+    let bytes = 0;
+    for (const { tally } of this.#options.crowd.members.values()) bytes += tally.bytes;
+    if (bytes !== this.#fruits.bytes || this.#asks.size === 0 || this.#paused.size > 0) {
+      this.#fruits = { bytes, since: now };
+    }
+    return now - this.#fruits.since > FRUITLESS_MS;
   }
 
   /** Everything is here, but large files are still to be hashed. */

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import { UsageError } from "../errors.ts";
 import { unmapped } from "../net/inbox.ts";
+import { REMEMBERED_ADDRESSES } from "../wire/limits.ts";
 
 /** Loopback, link-local and private addresses (RFC 1122, 1918, 3927, 4193, 4291): the local network. */
 const LOCAL_NETWORKS = [
@@ -40,6 +41,8 @@ export function accessFor(allow: readonly string[], names: readonly string[]): A
   for (const network of allow.length === 0 ? LOCAL_NETWORKS : [...THIS_MACHINE, ...allow]) {
     add(list, network);
   }
+  // The same few machines, hundreds of times a second.
+  const admitted = new Map<string, boolean>();
   const known = new Set(["localhost"]);
   for (const name of names.map((name) => name.toLowerCase())) {
     known.add(name);
@@ -47,9 +50,15 @@ export function accessFor(allow: readonly string[], names: readonly string[]): A
   }
   return {
     admits(address) {
-      const plain = unmapped(address.replace(/%.*$/, ""));
-      const family = isIP(plain);
-      return family !== 0 && list.check(plain, family === 4 ? "ipv4" : "ipv6");
+      let admits = admitted.get(address);
+      if (admits === undefined) {
+        const plain = unmapped(address.replace(/%.*$/, ""));
+        const family = isIP(plain);
+        admits = family !== 0 && list.check(plain, family === 4 ? "ipv4" : "ipv6");
+        if (admitted.size >= REMEMBERED_ADDRESSES) admitted.clear();
+        admitted.set(address, admits);
+      }
+      return admits;
     },
     // A page of the web reaches a local server by giving its own name a local address (DNS
     // rebinding); the browser then still sends that name. What sends no Host is no browser.

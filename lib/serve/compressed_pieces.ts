@@ -91,17 +91,24 @@ export class CompressedPieces {
     const kept = this.#of(held.digest);
     // A download may take a verified piece back: its bytes themselves say whether they are the same.
     const bytes = held.piecesHere === undefined ? undefined : this.#plain(piece, reader);
-    const key = bytes === undefined ? `${piece}` : `${piece} ${hash("sha256", bytes, "base64")}`;
+    const key = bytes === undefined ? `${piece}` : keyOf(piece, bytes);
     if (kept.frames.has(key)) return kept.frames.get(key);
     const plain = bytes ?? this.#plain(piece, reader);
     const made = compressFrame(plain);
     const frame = saves(made.length, plain.length) ? made : undefined;
-    const cost = costOf(frame);
-    if (this.#makeRoom(cost)) {
-      kept.frames.set(key, frame);
-      this.#bytes += cost;
-    }
+    this.#put(kept, key, frame);
     return frame;
+  }
+
+  /**
+   * Keeps a piece of a download as it came: others get it without compressing it again.
+   *
+   * @param frame what expands to `bytes`, the piece
+   */
+  keep(digest: Digest, piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>): void {
+    const kept = this.#of(digest);
+    const key = keyOf(piece, bytes);
+    if (!kept.frames.has(key) && saves(frame.length, bytes.length)) this.#put(kept, key, frame);
   }
 
   /** Forgets what an implementation was compressed to, because it was damaged. */
@@ -117,6 +124,13 @@ export class CompressedPieces {
     const size = reader.sizeOf(piece);
     if (this.#scratch.length < size) this.#scratch = new Uint8Array(size);
     return reader.piece(piece, this.#scratch);
+  }
+
+  #put(kept: Kept, key: string, frame: Uint8Array<ArrayBuffer> | undefined): void {
+    const cost = costOf(frame);
+    if (!this.#makeRoom(cost)) return;
+    kept.frames.set(key, frame);
+    this.#bytes += cost;
   }
 
   #of(digest: Digest): Kept {
@@ -175,6 +189,11 @@ export class CompressedRun implements Source {
   close(): void {
     this.#reader.close();
   }
+}
+
+/** Of a download: it may take a piece back, and then has another one in its place. */
+function keyOf(piece: number, bytes: Uint8Array): string {
+  return `${piece} ${hash("sha256", bytes, "base64")}`;
 }
 
 function samples(first: number, last: number): Set<number> {

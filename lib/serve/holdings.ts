@@ -13,6 +13,9 @@ import { Partials } from "./partials.ts";
 /** Manifests kept in memory, in bytes of their text; parsed they take about five times as much. */
 const CACHED_MANIFEST_BYTES = 16 * 1024 * 1024;
 
+/** How long a download that is not finished may be taken for one, in milliseconds. */
+const ABSENT_MS = 100;
+
 /** How long a damaged implementation stays out of service before it is looked at again. */
 const SUSPENSION_MS = 60_000;
 
@@ -25,6 +28,8 @@ export class Holdings {
   /** Paths out of service, and when each may be verified again. */
   readonly #suspended = new Map<string, { identity: string | undefined; again: number }>();
   readonly #partials = new Partials();
+  /** When a download was seen to be not finished yet. */
+  readonly #absent = new Map<Digest, number>();
   readonly #only: ReadonlySet<Digest> | undefined;
   #verifying = false;
 
@@ -56,12 +61,20 @@ export class Holdings {
 
   /** The same, or what a download into one of the stores has of it. */
   findAny(digest: Digest): Held | undefined {
-    const whole = this.find(digest);
-    if (whole !== undefined || this.#only?.has(digest) === false) return whole;
+    if (this.#only?.has(digest) === false) return undefined;
+    const now = performance.now();
+    if (now - (this.#absent.get(digest) ?? -Infinity) > ABSENT_MS) {
+      const whole = this.find(digest);
+      if (whole !== undefined) return whole;
+    }
     for (const store of this.#stores) {
       const partial = this.#partials.find(store, digest);
-      if (partial !== undefined) return partial;
+      if (partial === undefined) continue;
+      // For a download hundreds of requests come a second, and each look at what is missing costs.
+      this.#absent.set(digest, now);
+      return partial;
     }
+    this.#absent.delete(digest);
     // It may have been finished just between.
     return this.find(digest);
   }

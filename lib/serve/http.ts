@@ -12,6 +12,7 @@ import { hasZstd } from "../wire/zstd.ts";
 import type { Access } from "./access.ts";
 import { ArchiveSource, chooseCoding, type Coding } from "./archive.ts";
 import { AvailabilityAnswers } from "./availability.ts";
+import type { CompressedPieces } from "./compressed_pieces.ts";
 import { ContentReader } from "./content.ts";
 import type { ReportServe } from "./events.ts";
 import type { Held } from "./held.ts";
@@ -36,6 +37,8 @@ export interface AnsweringOptions {
   /** Ends what only waits; what is being sent goes on. */
   readonly stopping?: AbortSignal;
   readonly limit?: UploadLimit | undefined;
+  /** Where compressed pieces are kept. */
+  readonly compressed?: CompressedPieces;
 }
 
 /** Makes the function that answers HTTP requests. */
@@ -83,7 +86,7 @@ class Answerer {
     const onDamage = (held: Held, error: DamagedImplementation) => this.#suspend(held, error);
     this.#sender = new Sender({ report, signal, limit, onDamage });
     this.#availability = new AvailabilityAnswers(holdings, stopping);
-    this.#pieces = new PieceAnswers(holdings, this.#sender, this.#known);
+    this.#pieces = new PieceAnswers(holdings, this.#sender, this.#known, options.compressed);
     this.#digests = new PieceDigests(this.#known, signal);
   }
 

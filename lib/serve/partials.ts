@@ -15,10 +15,13 @@ const CACHED_DOWNLOADS = 8;
 
 const VERIFIED = 2;
 
+/** How long a download is taken to be there without a look; which pieces it has is looked up each time. */
+const LOOK_AGAIN_MS = 50;
+
 /** What downloads into the stores have got so far: staging, as the fetching process leaves it. */
 export class Partials {
   /** By path of the staging, least recently used first. */
-  readonly #cache = new Map<string, { identity: string; held: Held }>();
+  readonly #cache = new Map<string, { identity: string; held: Held; looked: number }>();
 
   /**
    * What a download in this store has; undefined if there is none, or none that got as far as to
@@ -26,13 +29,15 @@ export class Partials {
    */
   find(store: string, digest: Digest): Held | undefined {
     const control = pathIn(store, STAGING_PREFIX + digest);
+    const now = performance.now();
+    const cached = this.#cache.get(control);
+    if (cached !== undefined && now - cached.looked < LOOK_AGAIN_MS) return cached.held;
     const identity = identityOf(control);
     if (identity === undefined) return undefined;
-    const cached = this.#cache.get(control);
     this.#cache.delete(control);
     const held = cached?.identity === identity ? cached.held : read(store, digest, control);
     if (held === undefined) return undefined;
-    this.#cache.set(control, { identity, held });
+    this.#cache.set(control, { identity, held, looked: now });
     if (this.#cache.size > CACHED_DOWNLOADS) {
       this.#cache.delete(this.#cache.keys().next().value!);
     }

@@ -18,9 +18,15 @@ export class PieceAnswers {
   readonly #sender: Sender;
   readonly #known: KnownFiles;
   readonly #counts = new PieceCounts();
-  readonly #compressed = new CompressedPieces();
+  readonly #compressed: CompressedPieces;
 
-  constructor(holdings: Holdings, sender: Sender, known: KnownFiles) {
+  constructor(
+    holdings: Holdings,
+    sender: Sender,
+    known: KnownFiles,
+    compressed: CompressedPieces = new CompressedPieces(),
+  ) {
+    this.#compressed = compressed;
     this.#holdings = holdings;
     this.#sender = sender;
     this.#known = known;

@@ -6,6 +6,7 @@ import { SHUTDOWN_MS } from "../wire/limits.ts";
 import { randomHex } from "../wire/server_id.ts";
 import { accessFor } from "./access.ts";
 import { announce } from "./announcing.ts";
+import { CompressedPieces } from "./compressed_pieces.ts";
 import type { ReportServe } from "./events.ts";
 import { Holdings } from "./holdings.ts";
 import { answering } from "./http.ts";
@@ -60,6 +61,8 @@ export interface Server extends Serving {
   readonly id: string;
   /** What this machine is downloading from its origin: who asks is told, as long as it is not here. */
   readonly pending: Set<Digest>;
+  /** Keeps a verified piece of a download as the frame that it came as, to give it on like that. */
+  keep(digest: Digest, piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>): void;
 }
 
 /**
@@ -75,10 +78,12 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
   const holdings = new Holdings(options.stores, report, { only });
   const abort = new AbortController();
   const stopping = new AbortController();
+  const compressed = new CompressedPieces();
   const handler = answering(holdings, access, {
     report,
     signal: abort.signal,
     stopping: stopping.signal,
+    compressed,
     limit: uploadLimit === undefined ? undefined : new UploadLimit(uploadLimit),
   });
   const servers = listen(options.port, handler);
@@ -115,6 +120,7 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
     port,
     id,
     pending,
+    keep: (...piece) => compressed.keep(...piece),
     finished,
     update(interfaces) {
       socket?.update(interfaces);

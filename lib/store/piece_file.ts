@@ -1,7 +1,7 @@
 import type { Digest } from "../manifest/digest.ts";
 import { storeError } from "./errors.ts";
 import { pathIn } from "./lookup.ts";
-import { STAGING_PREFIX } from "./staging.ts";
+import { PIECES, STAGING_PREFIX } from "./staging.ts";
 
 /**
  * Not here; all of it that belongs to large files is on the disk; verified, so that it may be given
@@ -9,8 +9,7 @@ import { STAGING_PREFIX } from "./staging.ts";
  */
 export type PieceState = 0 | 1 | 2;
 
-const NAME = "pieces";
-const NEW_NAME = "pieces.new";
+const NEW_NAME = `${PIECES}.new`;
 
 /**
  * How far a download is, for whoever continues it and for a server on this machine: a file in staging
@@ -27,7 +26,7 @@ export class PieceFile implements Disposable {
    * @throws StoreFailed
    */
   constructor(store: string, digest: Digest, states: Uint8Array) {
-    this.#path = pathOf(store, digest, NAME);
+    this.#path = pathOf(store, digest, PIECES);
     const path = pathOf(store, digest, NEW_NAME);
     try {
       this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
@@ -57,7 +56,7 @@ export class PieceFile implements Disposable {
 /** What a download, running or interrupted, has of its pieces; undefined if there is none. */
 export function readPieceStates(store: string, digest: Digest): Uint8Array | undefined {
   try {
-    const path = pathOf(store, digest, NAME);
+    const path = pathOf(store, digest, PIECES);
     return Deno.lstatSync(path).isFile ? Deno.readFileSync(path) : undefined;
   } catch {
     return undefined;

@@ -12,6 +12,8 @@ export const TREE_SUFFIX = ".tree";
 
 const LOCK = "lock";
 const MANIFEST = "manifest";
+/** What is in the tree: see `PieceFile`. */
+export const PIECES = "pieces";
 const NEW_MANIFEST = "manifest.new";
 
 /** Each round that fails means that another process finished just then. */
@@ -216,13 +218,14 @@ export class Staging implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Empties the tree.
+   * Empties the tree, and takes back what was said of its pieces: nobody may read others there.
    *
    * @throws StoreFailed
    */
   reset(): void {
     this.#resets++;
     try {
+      removeTree(`${this.#control}/${PIECES}`);
       removeTree(this.tree);
       ensureRealDirectory(this.tree, 0o755);
     } catch (cause) {

@@ -125,7 +125,10 @@ export const SECOND_MANIFEST_MS = 500;
 export const STARVED_MS = 15_000;
 
 /** Between two questions to a partial peer for what it has: its answers to other questions say it, too. */
-export const AVAILABILITY_PAUSE_MS = 400;
+export const AVAILABILITY_PAUSE_MS = 500;
+
+/** How long a crowd is asked that sends not a byte, whatever else it says. */
+export const FRUITLESS_MS = 60_000;
 
 /** Partial peers that are asked what they have at a time: more than are asked for pieces at a time. */
 export const MAX_WATCHED_PEERS = 24;

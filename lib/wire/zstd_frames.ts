@@ -64,9 +64,6 @@ export class FrameSplitter {
   #frameEnd(): number | undefined {
     if (this.#seen === 0 && !this.#readHeader()) return undefined;
     for (;;) {
-      if (this.#seen > this.#maxFrameSize) {
-        throw new InvalidCoding(`a zstd frame of over ${this.#maxFrameSize} bytes`);
-      }
       if (this.#filled < this.#seen + BLOCK_HEADER_SIZE) return undefined;
       const [a, b, c] = this.#buffer.subarray(this.#seen);
       const header = a! | b! << 8 | c! << 16;
@@ -76,12 +73,10 @@ export class FrameSplitter {
       const isLast = (header & 1) === 1;
       const end = this.#seen + BLOCK_HEADER_SIZE + size +
         (isLast && this.#hasChecksum ? CHECKSUM_SIZE : 0);
-      if (this.#filled < end) {
-        if (end > this.#maxFrameSize) {
-          throw new InvalidCoding(`a zstd frame of over ${this.#maxFrameSize} bytes`);
-        }
-        return undefined;
+      if (end > this.#maxFrameSize) {
+        throw new InvalidCoding(`a zstd frame of over ${this.#maxFrameSize} bytes`);
       }
+      if (this.#filled < end) return undefined;
       if (isLast) return end;
       this.#seen = end;
     }

@@ -175,6 +175,9 @@ Deno.test({
     for (const path of ["main.ts", "deno.json", "deno.lock", "lib"]) {
       copyTree(join(ROOT, path), join(directory.path, "source", path));
     }
+    // The packages have to be in a cache that may be read; nothing can be written there.
+    const cache = join(directory.path, "cache");
+    copyTree(join(one.env["DENO_DIR"]!, "npm"), join(cache, "npm"));
     openUp(directory.path);
     const discoveryPort = freePort();
     await using server = start(
@@ -191,8 +194,7 @@ Deno.test({
         ],
       },
       leastArgs(one.store, discoveryPort),
-      // Deno's own cache is not to be had either: it does without.
-      { env: { ...one.env, DENO_DIR: join(directory.path, "no", "cache") } },
+      { env: { ...one.env, DENO_DIR: cache } },
     );
     await server.output(LISTENING);
     const fetched = await fetchByBroadcast(fromSource(), digest, discoveryPort, two);

@@ -126,15 +126,27 @@ for (const node of [SMALL, LARGE]) {
   });
 }
 
-Deno.test("of several that a third one shows to be wrong together, nobody is named", async () => {
-  using tree = await FetchedTree.of([SMALL]);
-  const assembly = tree.assembly();
-  assembly.write(0, tree.stream.slice(0, 500), "honest");
-  assembly.write(500, new Uint8Array(500), "liar");
-  assembly.write(0, tree.stream, "third");
-  assert.equal(assembly.complete, true);
-  assert.equal(assembly.liars.size, 0);
-});
+for (const node of [SMALL, LARGE]) {
+  Deno.test(`of several who made ${node.path} wrong, a third one shows who it was`, async () => {
+    using tree = await FetchedTree.of([node]);
+    const assembly = tree.assembly();
+    assembly.write(0, tree.stream.slice(0, 500), "honest");
+    assembly.write(500, new Uint8Array(tree.stream.length - 500), "liar");
+    assembly.write(0, tree.stream, "third");
+    assert.equal(assembly.complete, true);
+    assert.deepEqual([...assembly.liars.keys()], ["liar"]);
+  });
+
+  Deno.test(`who lies about ${node.path} and is right later does not make another the liar`, async () => {
+    using tree = await FetchedTree.of([node]);
+    const assembly = tree.assembly();
+    assembly.write(0, tree.stream.slice(0, 500), "honest");
+    assembly.write(500, new Uint8Array(tree.stream.length - 500), "liar");
+    assembly.write(0, tree.stream, "liar");
+    assert.equal(assembly.complete, true);
+    assert.deepEqual([...assembly.liars.keys()], ["liar"]);
+  });
+}
 
 Deno.test("bytes that are here already are not taken again", async () => {
   using tree = await FetchedTree.of([SMALL, LARGE]);

@@ -19,6 +19,8 @@ export interface Behaviour {
   has?: Uint8Array | "archives";
   /** What it says that it has, in place of the truth. */
   claims?: "all" | Uint8Array;
+  /** Says so only when it is asked for that, and not with other answers. */
+  taciturn?: boolean;
   /** Positions of the stream that it gets wrong; a function says it for each question anew. */
   wrong?: readonly number[] | ((question: number) => readonly number[]);
   /** Fails after so many bytes, all questions together. */
@@ -170,7 +172,7 @@ export class FakePeer {
 
   #tell(holdings: (has: Uint8Array) => void): void {
     const says = this.#says();
-    if (says !== "all") holdings(says.slice());
+    if (says !== "all" && this.behaviour.taciturn !== true) holdings(says.slice());
   }
 
   #answer(start: number, end: number, framed: number | undefined, signal: AbortSignal): Bytes {

@@ -16,6 +16,10 @@ class Model {
     for (let at = start; at < end; at++) this.#positions.add(at);
   }
 
+  remove({ start, end }: ByteRange): void {
+    for (let at = start; at < end; at++) this.#positions.delete(at);
+  }
+
   get size(): number {
     return this.#positions.size;
   }
@@ -54,6 +58,25 @@ Deno.test("a range set says exactly which parts of a range it lacks", () => {
       model.add(range);
     }
     assert.deepEqual(set.missing(within), model.runs(within, false));
+  }));
+});
+
+Deno.test("a range set loses what is removed from it, and nothing else", () => {
+  const step = fc.record({ range: RANGE, remove: fc.boolean() });
+  fc.assert(fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
+    const set = new RangeSet();
+    const model = new Model();
+    for (const { range, remove } of steps) {
+      if (remove) {
+        set.remove(range);
+        model.remove(range);
+      } else {
+        set.add(range);
+        model.add(range);
+      }
+      assert.equal(set.size, model.size);
+      assert.deepEqual(set.ranges, model.runs({ start: 0, end: 60 }, true));
+    }
   }));
 });
 

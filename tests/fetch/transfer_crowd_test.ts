@@ -264,6 +264,17 @@ Deno.test("pieces that match a seed's digests may be given on before files are c
   await transferring.check();
 });
 
+Deno.test("a seed that comes when partial peers are there already is asked for piece digests", async () => {
+  using begun = await begin({ half: { has: pieces((piece) => piece < 20) } });
+  const { transferring } = begun;
+  const seed = new FakePeer("seed", transferring.stream);
+  const running = transferring.run({ settled: false });
+  await setTimeout(20);
+  transferring.add(seed);
+  assert.equal(await running, true);
+  assert.ok(seed.asked.includes("piece digests"));
+});
+
 Deno.test("after an abort nothing is written, and whoever aborts may close the files at once", async () => {
   const behaviours: Record<string, Behaviour>[] = [
     { one: { turns: 2 }, two: {} },

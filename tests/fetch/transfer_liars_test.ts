@@ -129,6 +129,37 @@ Deno.test("a partial peer that only says it has something ends nothing and holds
   assert.ok(received >= 22 * PIECE);
 });
 
+Deno.test("the same of one that does not say it with every answer", async () => {
+  const { done, dropped } = await transfer(() => ({
+    boaster: { has: pieces(() => false), claims: pieces(() => true), taciturn: true },
+    partial: { has: pieces(HALVES.even) },
+  }));
+  assert.equal(done, false);
+  assert.deepEqual(dropped, { boaster: "failed", partial: "failed" });
+});
+
+Deno.test("who is asked alone, and turns out to have not all, makes place for another one", async () => {
+  let asked = false;
+  const { done, dropped } = await transfer(() => ({
+    liar: { wrong: [5_000_000], digestsOf: "none" },
+    // It loses a piece when it is asked for piece digests, which is when something is wrong.
+    loser: {
+      get digestsOf() {
+        asked = true;
+        return "none" as const;
+      },
+      get has() {
+        return asked ? pieces((piece) => piece !== 20) : undefined;
+      },
+      turns: 3,
+    } as Behaviour,
+    seed: { digestsOf: "none", turns: 10 },
+  }));
+  assert.equal(asked, true);
+  assert.equal(done, true);
+  assert.equal(dropped.seed, undefined, JSON.stringify(dropped));
+});
+
 Deno.test("a seed that has nothing is left", async () => {
   const { done, dropped } = await transfer(() => ({
     boaster: { has: pieces(() => false), claims: "all" },

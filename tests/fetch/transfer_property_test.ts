@@ -113,7 +113,7 @@ Deno.test({
           await transferring.check();
         },
       ),
-      { numRuns: Number(Deno.env.get("RUNS") ?? 40), seed: Number(Deno.env.get("SEED") ?? 20_081) },
+      { numRuns: 40, seed: 20_081 },
     );
   },
 });

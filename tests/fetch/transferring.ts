@@ -56,6 +56,7 @@ export class Transferring implements Disposable {
   async run(
     options: {
       onProgress?: () => void;
+      onFrame?: (piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>) => void;
       signal?: AbortSignal;
       compress?: CompressionMode;
       /** Whether no others are to be expected (default). */
@@ -73,6 +74,7 @@ export class Transferring implements Disposable {
       signal: options.signal ?? new AbortController().signal,
       onFirstAsk: () => {},
       onProgress: options.onProgress ?? (() => {}),
+      onFrame: options.onFrame ?? (() => {}),
       patience: 2 * AVAILABILITY_PAUSE_MS,
     });
   }

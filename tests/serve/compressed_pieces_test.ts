@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { zstdDecompressSync } from "node:zlib";
+import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { CompressedPieces } from "../../lib/serve/compressed_pieces.ts";
 import type { Held } from "../../lib/serve/held.ts";
 import { Holdings } from "../../lib/serve/holdings.ts";
@@ -129,4 +129,28 @@ test("a piece of a download that was taken back and got anew is not the old one"
   assert.deepEqual(frame(), wrong.slice(0, PIECE));
   Deno.writeFileSync(`${download.tree}/f`, right);
   assert.deepEqual(frame(), right.slice(0, PIECE));
+});
+
+test("a piece of a download is given on as it came, as long as it is that piece", async () => {
+  using fixture = new Fixture();
+  const origin = await addImplementation(
+    fixture.scratch.directory("origin"),
+    [file("f", noise(1, 2 * PIECE))],
+  );
+  using download = new Download(fixture.store, origin);
+  const bytes = Deno.readFileSync(`${download.tree}/f`).slice(0, PIECE);
+  download.set(2, 0);
+  const held = fixture.holdings.findAny(origin.digest)!;
+  const pieces = fixture.pieces(1e9);
+  const reader = new PieceReader(held, 0, 0);
+  // Another level than this program's: it is known by that.
+  const frame = new Uint8Array(zstdCompressSync(bytes, { params: { 100: 9 } }));
+  pieces.keep(origin.digest, 0, bytes, frame);
+  assert.deepEqual(pieces.frameOf(held, 0, reader), frame);
+  const other = bytes.slice();
+  other[7]! ^= 1;
+  Deno.writeFileSync(`${download.tree}/f`, other);
+  Deno.truncateSync(`${download.tree}/f`, 2 * PIECE);
+  assert.notDeepEqual(pieces.frameOf(held, 0, new PieceReader(held, 0, 0)), frame);
+  reader.close();
 });

@@ -116,7 +116,8 @@ Deno.test("who else downloads the same is told of, once, with address and port",
   const { digest } = added;
   const digests = [ABSENT, whole.digest, digest];
   const [silent] = encodeQuery({ digests, nonce: "0000000000000000" });
-  const [asking] = encodeQuery({ digests, port: 40_123, nonce: NONCE });
+  const id = "00000000000000ab";
+  const [asking] = encodeQuery({ digests, port: 40_123, id, nonce: NONCE });
   const [another] = encodeQuery({ digests, port: 40_124, nonce: "fedcba9876543210" });
   const replies = await fixture.query(whole.digest, silent!, asking!, asking!, another!);
   assert.equal(replies.length, 4);
@@ -125,7 +126,7 @@ Deno.test("who else downloads the same is told of, once, with address and port",
       kind: "downloader",
       peer: { address: "127.0.0.1", port: 40_123 },
       digest,
-      id: undefined,
+      id,
     },
     {
       kind: "downloader",

@@ -141,10 +141,7 @@ ${content}
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-    // The agent that made the signatures would stay.
-    await new Deno.Command("gpgconf", {
-      args: ["--homedir", this.#directory, "--kill", "all"],
-    }).output();
+    await endAgent(this.#directory);
   }
 
   #answer(request: Request): Response {
@@ -153,6 +150,13 @@ ${content}
     const bytes = this.#files.get(pathname);
     return bytes === undefined ? new Response("", { status: 404 }) : new Response(bytes);
   }
+}
+
+/** Ends the agent of GnuPG that has its keys in a directory, if there is one: it would stay. */
+export async function endAgent(home: string): Promise<void> {
+  const isHome = await Deno.stat(home).then(() => true, () => false);
+  if (!isHome) return;
+  await new Deno.Command("gpgconf", { args: ["--homedir", home, "--kill", "all"] }).output();
 }
 
 async function gpg(

@@ -2,7 +2,7 @@
 
 import { Application } from "./application.ts";
 import { freePort, machine, serveOn } from "./machine.ts";
-import { Origin } from "./origin.ts";
+import { endAgent, Origin } from "./origin.ts";
 import { type Program, type Result, run, type Running, start } from "./program.ts";
 import { type Sandbox, TemporaryDirectory } from "./sandbox_env.ts";
 import type { Server } from "./server.ts";
@@ -58,6 +58,10 @@ export class Publication implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.origin[Symbol.asyncDispose]();
+    // Importing a key starts an agent in the home of whoever imports it.
+    for (const { name } of Deno.readDirSync(this.directory.path)) {
+      await endAgent(`${this.directory.path}/${name}/home/.gnupg`);
+    }
     await this.directory[Symbol.asyncDispose]();
   }
 }

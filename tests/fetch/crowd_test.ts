@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { PeerFailed, PeerLied } from "../../lib/errors.ts";
+import { Crowd, isPeerFault } from "../../lib/fetch/crowd.ts";
+import type { FetchEvent } from "../../lib/fetch/events.ts";
+import type { Member } from "../../lib/fetch/member.ts";
+import type { Digest } from "../../lib/manifest/digest.ts";
+import { PORT } from "../../lib/wire/limits.ts";
+
+const DIGEST = `sha1new=${"a".repeat(40)}` as Digest;
+const ID = "0123456789abcdef";
+
+function crowdOf(): {
+  crowd: Crowd;
+  events: FetchEvent[];
+  joined: Member[];
+  [Symbol.dispose](): void;
+} {
+  const events: FetchEvent[] = [];
+  const joined: Member[] = [];
+  const crowd = new Crowd(DIGEST, (event) => events.push(event));
+  crowd.onJoin = (member) => joined.push(member);
+  return { crowd, events, joined, [Symbol.dispose]: () => crowd[Symbol.dispose]() };
+}
+
+function offer(address: string, state: "have" | "partial" | "unknown" = "have", id?: string) {
+  return { peer: { address, port: PORT }, digest: DIGEST, id, state };
+}
+
+Deno.test("who has all is a seed, who is getting it is partial, who is named may have all", () => {
+  using made = crowdOf();
+  const { crowd, joined } = made;
+  crowd.add(offer("192.0.2.1"));
+  crowd.add(offer("192.0.2.2", "partial"));
+  crowd.add(offer("192.0.2.3", "unknown"));
+  assert.deepEqual(joined.map(({ name, state, passing }) => [name, state, passing]), [
+    ["192.0.2.1", "seed", false],
+    ["192.0.2.2", "partial", true],
+    ["192.0.2.3", "seed", false],
+  ]);
+  assert.deepEqual(crowd.usable, joined);
+  assert.deepEqual([...crowd.members.values()], joined);
+});
+
+Deno.test("a peer becomes known once, at one address and port", () => {
+  using made = crowdOf();
+  const { crowd, joined } = made;
+  crowd.add(offer("192.0.2.1"));
+  crowd.add(offer("192.0.2.1", "partial"));
+  crowd.add({ ...offer("192.0.2.1"), peer: { address: "192.0.2.1", port: 1 } });
+  assert.deepEqual(joined.map(({ name }) => name), ["192.0.2.1", "192.0.2.1:1"]);
+});
+
+Deno.test("one server on several addresses is one member, and the others are kept for later", () => {
+  using made = crowdOf();
+  const { crowd, joined } = made;
+  crowd.add(offer("192.0.2.1", "have", ID));
+  crowd.add(offer("198.51.100.1", "have", ID));
+  crowd.add(offer("203.0.113.1", "have", ID));
+  crowd.add(offer("192.0.2.9", "have", "ffffffffffffffff"));
+  assert.deepEqual(joined.map(({ name }) => name), ["192.0.2.1", "192.0.2.9"]);
+  crowd.drop(joined[0]!, new PeerFailed(joined[0]!.name, "it sent nothing"));
+  assert.deepEqual(
+    joined.slice(2).map(({ name, state }) => [name, state]),
+    [["198.51.100.1", "seed"], ["203.0.113.1", "seed"]],
+  );
+});
+
+Deno.test("who copies another's id hides it only until he is dropped, and not after", () => {
+  using made = crowdOf();
+  const { crowd, joined } = made;
+  crowd.add(offer("192.0.2.66", "have", ID));
+  crowd.add(offer("192.0.2.1", "have", ID));
+  crowd.drop(joined[0]!, new PeerLied(joined[0]!.name, "wrong bytes"));
+  assert.equal(joined[1]!.name, "192.0.2.1");
+  crowd.add(offer("192.0.2.2", "have", ID));
+  assert.deepEqual(crowd.usable.map(({ name }) => name), ["192.0.2.1", "192.0.2.2"]);
+});
+
+Deno.test("who is dropped is told of once, with why, and is nothing any more", () => {
+  using made = crowdOf();
+  const { crowd, events, joined } = made;
+  crowd.add(offer("192.0.2.1"));
+  crowd.add(offer("192.0.2.2", "partial"));
+  crowd.add(offer("192.0.2.3", "partial"));
+  const [seed, partial, liar] = joined as [Member, Member, Member];
+  crowd.drop(seed, new PeerFailed(seed.name, "it went away"));
+  crowd.drop(seed, new PeerLied(seed.name, "too late"));
+  crowd.drop(partial, new PeerFailed(partial.name, "it went away"));
+  crowd.drop(liar, new PeerLied(liar.name, "wrong"));
+  assert.deepEqual(
+    events.map((event) => event.kind === "dropped" && [event.peer, event.lied, event.passing]),
+    [
+      ["192.0.2.1", false, false],
+      ["192.0.2.2", false, true],
+      ["192.0.2.3", true, false],
+    ],
+  );
+  assert.deepEqual(crowd.usable, []);
+  assert.deepEqual(crowd.archivists, []);
+  assert.deepEqual(crowd.troubles.map(({ peer }) => peer), joined.map(({ name }) => name));
+  assert.ok(crowd.troubles.every(isPeerFault));
+  crowd.add(offer("192.0.2.1"));
+  assert.equal(joined.length, 3, "who was dropped does not come back under the same name");
+});
+
+Deno.test("members are asked for what goes with their state", () => {
+  using made = crowdOf();
+  const { crowd, joined } = made;
+  const states = ["seed", "partial", "archives", "suspect"] as const;
+  for (const [index, state] of states.entries()) {
+    crowd.add(offer(`192.0.2.${index}`));
+    joined[index]!.state = state;
+  }
+  const statesOf = (members: Member[]) => members.map(({ state }) => state);
+  assert.deepEqual(statesOf(crowd.usable), ["seed", "partial"]);
+  assert.deepEqual(statesOf(crowd.archivists), ["seed", "partial", "archives"]);
+  assert.deepEqual(statesOf(crowd.suspects), ["suspect"]);
+});
+
+Deno.test("somebody who invents peers does not fill the memory", () => {
+  using made = crowdOf();
+  const { crowd } = made;
+  for (let index = 0; index < 400; index++) {
+    crowd.add(offer(`10.0.${index >> 8}.${index & 255}`, "have"));
+  }
+  assert.equal(crowd.members.size, 256);
+});
+
+Deno.test("nor does somebody who invents ways to one", () => {
+  using made = crowdOf();
+  const { crowd, joined } = made;
+  for (let index = 0; index < 400; index++) {
+    crowd.add(offer(`10.0.${index >> 8}.${index & 255}`, "have", ID));
+  }
+  assert.ok(joined.every(({ otherWays }) => otherWays.length <= 16));
+  // Nobody is hidden behind them: whoever there is no room for is a member of its own.
+  const ways = joined.reduce((sum, { otherWays }) => sum + otherWays.length, 0);
+  assert.equal(joined.length + ways, 400);
+});
+
+Deno.test("that no more are to be expected is told", () => {
+  using made = crowdOf();
+  const { crowd } = made;
+  let told = 0;
+  crowd.onSettled = () => told++;
+  assert.equal(crowd.settled, false);
+  crowd.settle();
+  assert.deepEqual([crowd.settled, told], [true, 1]);
+});
