@@ -17,7 +17,6 @@ Deno.test("what comes as an archive is not given on as pieces that were verified
   staging.saveManifest(wanted.manifestBytes);
   const partials = new Partials();
   let offered: unknown = "nobody looked";
-  // deno-lint-ignore require-await
   const archive = async function* () {
     offered = partials.find(store, wanted.digest)?.piecesHere?.();
     yield new TextEncoder().encode("no tar");
