@@ -10,7 +10,7 @@ import type { Digest } from "../manifest/digest.ts";
 import { contentStream } from "../manifest/layout.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import { sealTree, sealUnpacked, type VerifiedTree } from "../store/commit.ts";
-import { readPieceStates, removePieceStates } from "../store/piece_file.ts";
+import { readPieceStates } from "../store/piece_file.ts";
 import { requireSpace } from "../store/space.ts";
 import type { Staging } from "../store/staging.ts";
 import { unpackArchive } from "./archive.ts";
@@ -84,8 +84,6 @@ export class Download implements Disposable {
     const archive = await peer.archive(this.#digest, signal);
     if (archive === undefined) return undefined;
     this[Symbol.dispose]();
-    // Before the first byte: whoever serves staging would give it on as what was verified before.
-    removePieceStates(this.#staging.store, this.#digest);
     this.#staging.reset();
     let done = 0;
     const onBytes = (count: number) =>

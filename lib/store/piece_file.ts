@@ -63,20 +63,6 @@ export function readPieceStates(store: string, digest: Digest): Uint8Array | und
   }
 }
 
-/**
- * Nothing is said of pieces any more: what comes into the tree from now on is not verified by piece.
- *
- * @throws StoreFailed
- */
-export function removePieceStates(store: string, digest: Digest): void {
-  const path = pathOf(store, digest, NAME);
-  try {
-    Deno.removeSync(path);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw storeError("remove", path, cause);
-  }
-}
-
 function pathOf(store: string, digest: Digest, name: string): string {
   return `${pathIn(store, STAGING_PREFIX + digest)}/${name}`;
 }
