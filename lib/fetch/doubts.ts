@@ -118,9 +118,11 @@ export class Doubts {
   }
 
   async #resolve(index: number): Promise<void> {
-    const { assembly, check, crowd } = this.#options;
+    const { assembly, check, crowd, signal } = this.#options;
     while (assembly.isLarge(index)) {
       await this.adoptDigests();
+      // It stays for the next run, which hashes it again.
+      if (signal.aborted) return;
       if (check.source === undefined) break;
       if (this.#forgetWrongPieces(index)) return;
       // All of its pieces match, and it is wrong: so are the digests.

@@ -7,9 +7,9 @@ import { file } from "../vectors/trees.ts";
 import { FakePeer } from "./fake_peer.ts";
 import { Transferring } from "./transferring.ts";
 
-/** A tree of one small file, and two seeds of it. */
-async function begin(names: readonly string[] = ["one", "two"]) {
-  const transferring = await Transferring.of([file("a", noise(1, 1000))]);
+/** A tree of one file, and seeds of it. */
+async function begin(names: readonly string[] = ["one", "two"], size = 1000) {
+  const transferring = await Transferring.of([file("a", noise(1, size))]);
   const { assembly, crowd, pieces, stream } = transferring;
   const abort = new AbortController();
   const check = new PieceCheck();
@@ -74,4 +74,25 @@ Deno.test("piece digests of who was found to lie meanwhile are not adopted", asy
   };
   await doubts.adoptDigests();
   assert.equal(check.source, "honest");
+});
+
+Deno.test("what is doubted when everything is ended stays for the next run", async () => {
+  using begun = await begin(["one", "two"], 300_000);
+  const { abort, assembly, doubts, peers: [one], pieces, stream } = begun;
+  one!.pieceDigests = () => {
+    abort.abort();
+    return Promise.reject(abort.signal.reason);
+  };
+  const tasks: Promise<void>[] = [];
+  pieces.listener = {
+    arrived: () => {},
+    missing: () => {},
+    doubted: (index) => tasks.push(doubts.resolve(index)),
+    settled: () => {},
+  };
+  assembly.write(0, stream.subarray(0, 500).map((byte) => byte ^ 1), "one");
+  assembly.write(500, stream.subarray(500), "two");
+  await Promise.all(tasks);
+  assert.equal(tasks.length, 1);
+  assert.equal(assembly.received, 300_000);
 });
