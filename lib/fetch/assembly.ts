@@ -33,8 +33,13 @@ export interface AssemblyObserver {
   verified(extent: Extent): void;
   /** Bytes that were received are missing again. */
   lost(start: number, end: number): void;
-  /** A content of several peers is wrong: `forget` or `reject` has to say what becomes of it. */
+  /**
+   * A content is wrong, and who sent it cannot be blamed for sure: `forget` or `reject` has to say what
+   * becomes of it.
+   */
   doubted(index: number): void;
+  /** Whether a peer that sent all of a wrong content is to blame for that. */
+  isToBlame(peer: string): boolean;
 }
 
 /**
@@ -314,7 +319,7 @@ export class Assembly {
       return;
     }
     const [only, ...others] = partial.contributors;
-    if (others.length === 0) {
+    if (others.length === 0 && this.#observer?.isToBlame(only!) !== false) {
       this.#accuse(only!, extent, found);
       this.reject(index);
     } else if (this.#observer !== undefined) this.#observer.doubted(index);

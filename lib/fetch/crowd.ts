@@ -4,8 +4,9 @@ import type { ReportFetch } from "./events.ts";
 import { Member } from "./member.ts";
 import type { Offer } from "./search.ts";
 
-/** More than this nobody needs, and a liar who invents peers shall not fill the memory. */
-const MAX_MEMBERS = 256;
+/** More than this nobody needs; and a liar who invents peers shall not fill the memory. */
+const MAX_THERE = 256;
+const MAX_MEMBERS = 1024;
 
 /** A machine has not so many addresses; what more there is of one id is taken for another server. */
 const MAX_WAYS = 16;
@@ -46,7 +47,7 @@ export class Crowd implements Disposable {
       known.otherWays.push(peer);
       return;
     }
-    if (this.members.size >= MAX_MEMBERS) return;
+    if (this.members.size >= MAX_MEMBERS || this.#there >= MAX_THERE) return;
     const member = new Member(peer, state);
     if (this.members.has(member.name)) {
       member[Symbol.dispose]();
@@ -98,6 +99,13 @@ export class Crowd implements Disposable {
 
   [Symbol.dispose](): void {
     for (const member of this.members.values()) member[Symbol.dispose]();
+  }
+
+  /** How many have not been given up. */
+  get #there(): number {
+    let count = 0;
+    for (const { state } of this.members.values()) if (state !== "gone") count++;
+    return count;
   }
 
   #in(...states: Member["state"][]): Member[] {

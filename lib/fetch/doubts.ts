@@ -73,24 +73,20 @@ export class Doubts {
     member.reason = new PeerLied(member.name, reason);
     this.left(member);
     // The one whose word is all there is against it may be all that is left.
-    if (crowd.usable.length === 0) this.readmitAll();
+    if (crowd.usable.length === 0) this.discardDigests();
   }
 
   /** The piece digests are not to be relied on; who was set aside because of them comes back. */
   discardDigests(): void {
     const { check, crowd, pieces, readmit } = this.#options;
     check.discard();
+    pieces.digestSource = undefined;
     pieces.unmatch();
     for (const member of crowd.suspects) {
       member.reason = undefined;
       member.state = member.passing ? "partial" : "seed";
       readmit(member);
     }
-  }
-
-  /** Nobody is left but those that were set aside. */
-  readmitAll(): void {
-    this.discardDigests();
   }
 
   /** A content that several peers contributed to is wrong. */
@@ -200,6 +196,7 @@ export class Doubts {
           continue;
         }
         check.adopt(source.name, digests);
+        pieces.digestSource = source.name;
         assembly.expose();
         for (let piece = 0; piece < pieces.map.count; piece++) {
           if (!pieces.map.isHere(piece) || pieces.isShared(piece)) continue;

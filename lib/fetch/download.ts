@@ -10,7 +10,7 @@ import type { Digest } from "../manifest/digest.ts";
 import { contentStream } from "../manifest/layout.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import { sealTree, sealUnpacked, type VerifiedTree } from "../store/commit.ts";
-import { readPieceStates } from "../store/piece_file.ts";
+import { PieceFile, readPieceStates } from "../store/piece_file.ts";
 import { requireSpace } from "../store/space.ts";
 import type { Staging } from "../store/staging.ts";
 import { unpackArchive } from "./archive.ts";
@@ -38,6 +38,8 @@ export interface DownloadOptions {
   /** A verified piece came as this frame, and may be given on like that. */
   readonly onFrame: (piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>) => void;
 }
+
+const NO_STATES = new Uint8Array();
 
 /** One implementation on its way into staging, from whoever has it. */
 export class Download implements Disposable {
@@ -116,6 +118,9 @@ export class Download implements Disposable {
     const { store, tree } = this.#staging;
     const { report, signal, stores } = this.#options;
     const states = readPieceStates(store, this.#digest);
+    // Nothing of it is verified for this run, and files are going to be put in places of others.
+    new PieceFile(store, this.#digest, states?.map((state) => Math.min(state, 1)) ?? NO_STATES)
+      [Symbol.dispose]();
     const pieces = this.#pieces = new Pieces(contentStream(manifest));
     const assembly = this.#assembly = new Assembly(manifest, tree, pieces);
     prepareTree(manifest, tree, assembly, states);

@@ -17,6 +17,11 @@ export class DownloadLimit {
     this.#at = now();
   }
 
+  /** How long these bytes take at this rate. */
+  millisecondsFor(bytes: number): number {
+    return bytes / this.#rate * 1000;
+  }
+
   /** How long to wait after these bytes came, in milliseconds. */
   owed(bytes: number): number {
     const now = this.#now();

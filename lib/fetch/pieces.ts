@@ -24,6 +24,8 @@ export interface PieceListener {
 export class Pieces implements AssemblyObserver, Disposable {
   readonly map: PieceMap;
   listener: PieceListener | undefined;
+  /** Whose piece digests count; who sends what matches them has only given on what others did. */
+  digestSource: string | undefined;
   readonly #matched: Uint8Array;
   readonly #suppliers = new Suppliers();
   #file: PieceFile | undefined;
@@ -104,6 +106,10 @@ export class Pieces implements AssemblyObserver, Disposable {
       this.#tell(piece);
     }
     this.listener?.settled(extent);
+  }
+
+  isToBlame(peer: string): boolean {
+    return this.digestSource === undefined || this.digestSource === peer;
   }
 
   doubted(index: number): void {

@@ -25,6 +25,9 @@ export interface Search extends AsyncDisposable {
   announce(server: { readonly port: number; readonly id: string }): void;
 }
 
+/** More than any network has; what is heard of may be forged. */
+const MAX_OFFERS = 4096;
+
 /** What was found, each once, for one listener. */
 export class Offers {
   readonly #waiting: Offer[] = [];
@@ -35,7 +38,7 @@ export class Offers {
   add(offer: Offer): boolean {
     const { peer, digest, state } = offer;
     const key = `${peer.address} ${peer.port} ${digest} ${state === "pending"}`;
-    if (this.#seen.has(key)) return false;
+    if (this.#seen.has(key) || this.#seen.size >= MAX_OFFERS) return false;
     this.#seen.add(key);
     if (this.#listener === undefined) this.#waiting.push(offer);
     else this.#listener(offer);

@@ -1,6 +1,7 @@
 import { PeerBusy, PeerFailed, PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import {
+  BLOCK_SIZE,
   FRUITLESS_MS,
   MAX_BUSY_ANSWERS,
   RETRIES_MS,
@@ -113,7 +114,10 @@ class Transfer {
     });
     this.#watch = new AvailabilityWatch(digest, assembly.stream.size, over, {
       holds: (member, has) => this.#holds(member, has),
-      failed: (member, error) => this.#failed(member, error),
+      failed: (member, error) => {
+        this.#watch.remove(member);
+        this.#stumbled(member, error);
+      },
     });
     for (let piece = 0; piece < map.count; piece++) {
       if (map.isHere(piece)) this.#schedule.arrived(piece);
@@ -249,6 +253,7 @@ class Transfer {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       this.#paused.delete(member);
+      if (this.#known.has(member) && member.state === "partial") this.#watch.add(member);
       this.#pump();
     }, milliseconds);
     this.#timers.add(timer);
@@ -290,8 +295,9 @@ class Transfer {
     if (this.#asks.size > 0) {
       clearTimeout(this.#starving);
       this.#starving = undefined;
-    } else if (crowd.usable.length === 0 && crowd.suspects.length > 0) this.#doubts.readmitAll();
-    else if (crowd.usable.length === 0 && crowd.settled) this.#finished.resolve(false);
+    } else if (crowd.usable.length === 0 && crowd.suspects.length > 0) {
+      this.#doubts.discardDigests();
+    } else if (crowd.usable.length === 0 && crowd.settled) this.#finished.resolve(false);
     else this.#starving ??= setTimeout(() => this.#starve(), this.#options.patience ?? STARVED_MS);
   }
 
@@ -307,7 +313,9 @@ class Transfer {
     const waits = this.#paused.size > 0 || this.#settling || this.#doubts.busy ||
       crowd.usable.length === 0;
     if (bytes !== this.#fruits.bytes || waits) this.#fruits = { bytes, since: now };
-    return now - this.#fruits.since > (this.#options.fruitless ?? FRUITLESS_MS);
+    // What came is counted at once, and paid for with waiting where there is a limit.
+    const paying = this.#options.limit?.millisecondsFor(BLOCK_SIZE) ?? 0;
+    return now - this.#fruits.since > paying + (this.#options.fruitless ?? FRUITLESS_MS);
   }
 
   /** Everything is here, but large files are still to be hashed. */

@@ -14,6 +14,9 @@ const CACHED_DOWNLOADS = 8;
 
 const VERIFIED = 2;
 
+/** After so long without a new piece a download is taken for abandoned, in milliseconds. */
+const ABANDONED_MS = 60_000;
+
 /** How long a download is taken to be there without a look; which pieces it has is looked up each time. */
 const LOOK_AGAIN_MS = 50;
 
@@ -77,7 +80,7 @@ function piecesOf(store: string, held: Held): () => Uint8Array<ArrayBuffer> | un
   const count = pieceCount(held.stream.size);
   const waiting = symlinksByPiece(held);
   return () => {
-    const states = readPieceStates(store, held.digest);
+    const states = readPieceStates(store, held.digest, { within: ABANDONED_MS });
     if (states?.length !== count) return undefined;
     // Not with a function for each: this is done at every request, of some thousands of pieces.
     const flags = new Uint8Array(count);

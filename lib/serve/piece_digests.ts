@@ -21,6 +21,8 @@ export class PieceDigests {
   readonly #signal: AbortSignal;
   /** Least recently used first. */
   readonly #computations = new Map<Digest, Computation>();
+  /** One at a time: who asks for many must not make the machine read all of them at once. */
+  #last: Promise<void> = Promise.resolve();
 
   /** @param signal ends all computations */
   constructor(known: KnownFiles, signal: AbortSignal) {
@@ -40,8 +42,9 @@ export class PieceDigests {
   sourceOf(held: Held): Source {
     let computation = this.#computations.get(held.digest);
     if (computation === undefined) {
-      computation = new Computation(held, this.#known, this.#signal);
+      computation = new Computation(held, this.#known, this.#signal, this.#last);
       const started = computation;
+      this.#last = started.finished.catch(() => {});
       started.finished.catch(() => {
         // What was damaged may be put right; then it is computed again.
         if (this.#computations.get(held.digest) === started) {
@@ -65,9 +68,10 @@ class Computation {
   #done = 0;
   #more = Promise.withResolvers<void>();
 
-  constructor(held: Held, known: KnownFiles, signal: AbortSignal) {
+  /** @param turn settles when it may begin */
+  constructor(held: Held, known: KnownFiles, signal: AbortSignal, turn: Promise<void>) {
     this.#digests = new Uint8Array(pieceCount(held.stream.size) * DIGEST_SIZE);
-    this.finished = this.#compute(held, known, signal);
+    this.finished = turn.then(() => this.#compute(held, known, signal));
   }
 
   source(): Source {

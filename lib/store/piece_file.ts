@@ -53,11 +53,23 @@ export class PieceFile implements Disposable {
   }
 }
 
-/** What a download, running or interrupted, has of its pieces; undefined if there is none. */
-export function readPieceStates(store: string, digest: Digest): Uint8Array | undefined {
+/**
+ * What a download, running or interrupted, has of its pieces; undefined if there is none.
+ *
+ * @param options.within only if something has changed in the last so many milliseconds: what was
+ *   interrupted long ago may have been cut off by the machine itself, and hold what never was there
+ */
+export function readPieceStates(
+  store: string,
+  digest: Digest,
+  options: { within?: number } = {},
+): Uint8Array | undefined {
   try {
     const path = pathOf(store, digest, PIECES);
-    return Deno.lstatSync(path).isFile ? Deno.readFileSync(path) : undefined;
+    const { isFile, mtime } = Deno.lstatSync(path);
+    const age = Date.now() - (mtime?.getTime() ?? 0);
+    if (!isFile || age > (options.within ?? Infinity)) return undefined;
+    return Deno.readFileSync(path);
   } catch {
     return undefined;
   }

@@ -35,6 +35,11 @@ class Witness implements AssemblyObserver {
   doubted(index: number): void {
     this.events.push(`doubted ${index}`);
   }
+  /** Of whom more is known than that what he sent is wrong. */
+  readonly excused = new Set<string>();
+  isToBlame(peer: string): boolean {
+    return !this.excused.has(peer);
+  }
 }
 
 async function begin(): Promise<{
@@ -258,4 +263,16 @@ Deno.test("without anybody to say what becomes of it, a doubted content is rejec
   complete(assembly, tree.stream);
   assembly.finish();
   await tree.check();
+});
+
+Deno.test("who sent all of a wrong file because another one misled him is not blamed for it", async () => {
+  using begun = await begin();
+  const { assembly, stream, witness } = begun;
+  witness.excused.add("misled");
+  const start = LARGE + SMALL;
+  const wrong = stream.slice(start).map((byte) => byte ^ 1);
+  assembly.write(start, wrong.subarray(0, 1000), "misled");
+  assembly.write(start + 1000, wrong.subarray(1000), "misled");
+  assert.deepEqual(witness.events, ["doubted 2"]);
+  assert.equal(assembly.liars.size, 0);
 });

@@ -232,6 +232,7 @@ Deno.test("a small file is in its place as a whole before it is told of", async 
     verified: () => {},
     lost: () => {},
     doubted: () => {},
+    isToBlame: () => true,
   });
   assembly.write(0, tree.stream, "peer");
   assert.deepEqual(found, tree.stream);
