@@ -113,7 +113,7 @@ for (
   ] as const
 ) {
   forEachProgram(
-    `when the first of two hosts ${how} midway, the second one goes on where it stopped`,
+    `when one of two hosts ${how} midway, the other one gives what it has not`,
     // About two seconds for all of it.
     { hosts: 3, bitsPerSecond: 24_000_000 },
     async (room, one, two, three) => {
@@ -124,7 +124,8 @@ for (
       const servers = new Map(
         [[one!.ipv4, [first, one!]], [three!.ipv4, [second, three!]]] as const,
       );
-      await using fetching = start(room.program, ["fetch", wanted.digest, "--timeout", "10"], {
+      const args = ["fetch", wanted.digest, "--timeout", "10", "--compress", "never"];
+      await using fetching = start(room.program, args, {
         env: room.machine(two!).env,
         prefix: two!.prefix,
       });
@@ -137,7 +138,6 @@ for (
       await room.assertFetched(two!, result, wanted);
       const others = [...servers.keys()].filter((address) => address !== chosen);
       assert.deepEqual(connections(result.stderr), [chosen, ...others]);
-      assert.match(result.stderr, new RegExp(`warning: Peer ${chosen} failed: `));
       // Frames, acknowledgements and questions included; from the start again would be a third more.
       const { received } = await two!.traffic();
       assert.ok(received >= size && received < size * 1.2, `${received} bytes for ${size}`);
@@ -183,7 +183,7 @@ forEachProgram(
       room.fetch(two!, wanted.digest, "--timeout", "4"),
       room.find(four!, wanted.digest),
     ]);
-    room.assertNobody(two!, alone, /Peer 192\.168\.77\.1 failed: it sent nothing for 5 seconds/);
+    room.assertNobody(two!, alone, /Peer 192\.168\.77\.1 failed: it sent nothing for \d+ seconds/);
     await room.assertFetched(four!, fetched, wanted);
   },
 );

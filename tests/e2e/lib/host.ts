@@ -27,6 +27,8 @@ export interface Host {
   down(): Promise<void>;
   /** Limits its link to `bitsPerSecond` in each direction. */
   limit(bitsPerSecond: number): Promise<void>;
+  /** Loses so many of a hundred packets that come in, at random. Needs nftables. */
+  lose(percent: number): Promise<void>;
   /** Bytes that this host has sent and received on its link so far. */
   traffic(): Promise<{ sent: number; received: number }>;
 }
@@ -97,6 +99,18 @@ export class HostOnSwitch implements Host {
         ...["rate", `${bitsPerSecond}bit`, "burst", String(burst), "limit", String(queue)],
       ]);
     }
+  }
+
+  async lose(percent: number): Promise<void> {
+    // Otherwise a loss would be one of dozens of packets that the kernel carries as one.
+    for (const [namespace, link] of [[this.namespace, "eth0"], [this.#hub, this.port]] as const) {
+      await command("ip", ["-n", namespace, "link", "set", link, "gso_max_segs", "1"]);
+    }
+    const drop = `iif "eth0" numgen random mod 1000 < ${Math.round(percent * 10)} counter drop;`;
+    await this.exec(
+      "nft",
+      `table inet loss { chain input { type filter hook input priority 0; ${drop} }; }`,
+    );
   }
 
   async traffic(): Promise<{ sent: number; received: number }> {

@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 
 import { type Implementation, noise, streamOf } from "../../serve/implementations.ts";
 import { file } from "../../vectors/trees.ts";
-import { type Answer, type Answering, content, partial, sized } from "./hostile_peer.ts";
+import { type Answer, type Answering, busy, content, partial, sized } from "./hostile_peer.ts";
 
 /** Two larger files with small ones around them. */
 export const NODES = [
@@ -188,10 +188,11 @@ export const CASES: readonly Case[] = [
     reason: /^wrong bytes for "a"/,
   },
   {
+    // Whoever gets on between his failures, if slowly, is not given up.
     name: "stalls in the middle",
     answering: but("content", (stream, start, end) => ({
       ...partial(stream.slice(start, end), start, stream.length),
-      body: stream.slice(start, start + 300_000),
+      body: stream.slice(start, Math.min(end, 300_000)),
       end: "stall",
     })),
     code: 3,
@@ -201,7 +202,7 @@ export const CASES: readonly Case[] = [
     name: "breaks off in the middle",
     answering: but("content", (stream, start, end) => ({
       ...partial(stream.slice(start, end), start, stream.length),
-      body: stream.slice(start, start + 300_000),
+      body: stream.slice(start, Math.min(end, 300_000)),
       end: "reset",
     })),
     code: 3,
@@ -241,12 +242,18 @@ export const CASES: readonly Case[] = [
     code: 4,
     reason: /^wrong bytes for "a"/,
   },
-  ...[500, 503, 204, 416].map((status): Case => ({
+  ...[500, 204, 416].map((status): Case => ({
     name: `answers ${status}`,
     answering: but("content", () => ({ status, headers: ["Content-Length: 0"] })),
     code: 3,
     reason: new RegExp(`^it answered ${status} `),
   })),
+  {
+    name: "never has a place",
+    answering: but("content", () => busy(0.05)),
+    code: 3,
+    reason: /^it had no place 31 times in a row/,
+  },
 ];
 
 async function* endlessHeaders(): AsyncGenerator<Uint8Array> {

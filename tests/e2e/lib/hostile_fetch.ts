@@ -9,7 +9,7 @@ import type { Node } from "../../vectors/trees.ts";
 import { type Answering, HostilePeer } from "./hostile_peer.ts";
 import { digestsIn, machine, namesIn } from "./machine.ts";
 import { available as oracleAvailable, verify } from "./oracle.ts";
-import { type Program, type Result, run } from "./program.ts";
+import { type Program, type Result, type Running, start } from "./program.ts";
 import { type Sandbox, TemporaryDirectory } from "./sandbox_env.ts";
 
 /** A machine that fetches, an implementation that it lacks, and a file that nobody may touch. */
@@ -39,9 +39,15 @@ export class Scene implements AsyncDisposable {
 
   /** Fetches the implementation from these peers, or with other arguments that begin with a dash. */
   async fetch(...from: string[]): Promise<Result> {
+    await using fetching = this.start(...from);
+    return await fetching.ended;
+  }
+
+  /** The same without waiting for its end. Bind it with `await using`. */
+  start(...from: string[]): Running {
     const { program, machine, implementation } = this;
     const where = from.flatMap((text) => text.startsWith("-") ? text.split(" ") : ["-H", text]);
-    return await run(program, ["fetch", implementation.digest, ...where], { env: machine.env });
+    return start(program, ["fetch", implementation.digest, ...where], { env: machine.env });
   }
 
   /** Fails unless the fetch failed with this code, named the peer, and left nothing anywhere. */

@@ -169,6 +169,11 @@ export function sized(body: Uint8Array, ...headers: string[]): Answer {
   return { headers: [`Content-Length: ${body.length}`, ...headers], body };
 }
 
+/** Come back later. */
+export function busy(seconds: number): Answer {
+  return { status: 503, headers: [`Retry-After: ${seconds}`, "Content-Length: 0"] };
+}
+
 /** An answer to a range, whatever was asked for. */
 export function partial(body: Uint8Array, start: number, size: number): Answer {
   const range = `Content-Range: bytes ${start}-${start + body.length - 1}/${size}`;

@@ -83,17 +83,6 @@ export function namesIn(directory: string): string[] {
   }
 }
 
-/** Bytes of regular files below a directory, or 0 when it is missing. */
-export function bytesIn(directory: string): number {
-  let bytes = 0;
-  for (const name of namesIn(directory)) {
-    const path = join(directory, name);
-    const { isDirectory, isFile, size } = Deno.lstatSync(path);
-    bytes += isDirectory ? bytesIn(path) : isFile ? size : 0;
-  }
-  return bytes;
-}
-
 /**
  * Every entry of a tree, itself included, with its kind, mode, size, time in whole seconds and
  * content: two trees that are the same have equal ones.
