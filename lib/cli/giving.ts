@@ -40,7 +40,7 @@ export async function giveAfterwards(
   await pause(ANSWER_MS, signal);
   const lacking = digests.filter((digest) => !given.has(digest));
   if (lacking.length === 0) return;
-  start(lacking, settings);
+  await start(lacking, settings);
   const end = performance.now() + START_MS;
   // A tree may be in the store under one of its names only.
   while (!lacking.some((digest) => given.has(digest)) && performance.now() < end) {
@@ -48,7 +48,7 @@ export async function giveAfterwards(
   }
 }
 
-function start(digests: readonly Digest[], settings: FetchSettings): void {
+async function start(digests: readonly Digest[], settings: FetchSettings): Promise<void> {
   const command = [
     ...ownCommand(),
     "serve",
@@ -64,14 +64,15 @@ function start(digests: readonly Digest[], settings: FetchSettings): void {
   ];
   // A shell's background process, because whoever this one becomes may wait for its children; in a
   // session of its own, because the terminal tells all of a session when it is closed.
-  new Deno.Command("/bin/sh", {
+  const shell = new Deno.Command("/bin/sh", {
     args: ["-c", '"$@" &', "sh", ...command],
     cwd: "/",
     detached: true,
     stdin: "null",
     stdout: "null",
     stderr: "null",
-  }).outputSync();
+  }).spawn();
+  await shell.status;
 }
 
 /** How this program was started. */
