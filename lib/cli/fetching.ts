@@ -93,8 +93,6 @@ export interface RoundOptions {
   readonly onOutcome?: (outcome: Outcome) => void;
   /** How many at once. */
   readonly atOnce?: number;
-  /** Says to others that this machine downloads what nobody has, if it is its turn. */
-  readonly claim?: boolean;
   /** Says nothing of a search that finds nothing. */
   readonly quiet?: boolean;
 }
@@ -117,18 +115,10 @@ export async function fetchAll(
   return await fetching.round(wanted, options);
 }
 
-/** Who wants to know what is heard of others. */
-interface Heard {
-  readonly onServe?: (event: ServeEvent) => void;
-  /** Another machine is downloading this from its origin. */
-  readonly onPending?: (digest: Digest) => void;
-}
-
 /** Fetching implementations, in one or several rounds, and sharing what comes meanwhile. */
 export class Fetching implements AsyncDisposable {
   /** Gives to others what is being fetched. */
   readonly sharing: Sharing;
-  readonly #heard: Heard;
   readonly #settings: FetchSettings;
   readonly #context: Context;
   readonly #signal: AbortSignal;
@@ -137,19 +127,18 @@ export class Fetching implements AsyncDisposable {
 
   /**
    * @param digests all that may be wanted
-   * @param heard told of what happens at the server that shares, and of what others download
+   * @param onServe told of what happens at the server that shares
    */
   constructor(
     digests: readonly Digest[],
     settings: FetchSettings,
     context: Context,
     signal: AbortSignal,
-    heard: Heard = {},
+    onServe: (event: ServeEvent) => void = () => {},
   ) {
     const { output, names } = context;
     const { downloadLimit } = settings;
     names.expect(digests);
-    this.#heard = heard;
     this.#settings = settings;
     this.#context = context;
     this.#signal = signal;
@@ -162,7 +151,7 @@ export class Fetching implements AsyncDisposable {
       uploadLimit: settings.uploadLimit,
       onEvent: (event) => {
         tellSharing(output, event);
-        heard.onServe?.(event);
+        onServe(event);
       },
       onFailure: (reason) => output.detail(`Nothing is shared meanwhile: ${reason}`),
     });
@@ -216,7 +205,7 @@ export class Fetching implements AsyncDisposable {
       stores: targets,
       sources: stores,
       chooseTarget: (digest) => chooseTarget(this.#context.environment, targets, { digest }),
-      search: (digests) => this.#search(digests, wait, report, options),
+      search: (digests) => this.#search(digests, wait, report),
       share: (digest, search) => {
         // Who names the machine to ask wants nothing of the others.
         if (share && peers.length === 0) this.sharing.share(digest, search);
@@ -234,29 +223,18 @@ export class Fetching implements AsyncDisposable {
     digests: readonly Digest[],
     wait: number,
     report: (event: FetchEvent) => void,
-    { claim }: RoundOptions,
   ): Search {
     const { discoveryPort, mdns, peers } = this.#settings;
     if (peers.length > 0) return new NamedSearch(digests, peers, { report });
     const Local = mdns ? LocalSearch : Discovery;
     const interfaces = networkInterfaces();
-    const search = new Local(digests, { interfaces, port: discoveryPort, wait, report });
-    if (claim === true) {
-      void this.sharing.server().then((server) => {
-        if (server === undefined) return;
-        search.announce({ port: server.port, id: server.id, claims: true });
-      });
-    }
-    return search;
+    return new Local(digests, { interfaces, port: discoveryPort, wait, report });
   }
 
   #tell(event: FetchEvent, { quiet }: RoundOptions): void {
     const { memory, explain: explains } = this.#settings;
     const { output } = this.#context;
-    if (event.kind === "has") {
-      memory.saw();
-      if (event.state === "pending") this.#heard.onPending?.(event.digest);
-    }
+    if (event.kind === "has") memory.saw();
     if (event.kind === "progress") this.#bar.update(event.digest, event);
     if (quiet !== true || (event.kind !== "asking" && event.kind !== "trouble")) {
       tellFetch(output, event);

@@ -1,37 +1,41 @@
 import { NobodyHasIt } from "../errors.ts";
 import { pause } from "../fetch/pause.ts";
-import { Turns } from "../fetch/turns.ts";
 import type { Digest } from "../manifest/digest.ts";
-import type { ServeEvent } from "../serve/events.ts";
-import { ORIGIN_STALLED_MS, WAITING_PAUSE_MS } from "../wire/limits.ts";
-import { bytesWritten } from "../zeroinstall/activity.ts";
+import { findImplementation } from "../store/lookup.ts";
+import { WAITING_PAUSE_MS } from "../wire/limits.ts";
+import { bytesMoved, Progress } from "../zeroinstall/activity.ts";
 import type { Context } from "./command.ts";
 import { Fetching, type FetchSettings, type Outcome } from "./fetching.ts";
 import { giveAfterwards } from "./giving.ts";
 import { printable } from "./output.ts";
+import { Waiting } from "./waiting.ts";
 
 /** Implementations that are fetched at once: each that nobody has takes the whole wait. */
 const MANY_AT_ONCE = 16;
 
-/** How often to look whether a download makes progress. */
+/** How often to look whether a download makes progress, in milliseconds. */
 const LOOK_MS = 500;
 
 type Names = readonly Digest[];
+
+/** Gets implementations from their origin, as far as that is possible; tells of each process. */
+export type DownloadFromOrigin = (
+  wanted: readonly Names[],
+  onStart: (pid: number) => void,
+) => Promise<void>;
 
 export interface ObtainOptions {
   readonly signal: AbortSignal;
   /** Whether what another machine is downloading is waited for, and claimed before downloading. */
   readonly waits: boolean;
-  /** Gets implementations from their origin, as far as that is possible; `onStart` is told of each process. */
-  readonly download: (wanted: readonly Names[], onStart: (pid: number) => void) => Promise<void>;
+  readonly download: DownloadFromOrigin;
 }
 
 /**
  * Brings implementations into a store: from peers, and what no peer has from its origin.
  *
  * Of several machines that lack the same, and nobody has it, one downloads it, and the others get it
- * from there: see `Turns`. Who waits looks again several times a second; when nobody is heard to be
- * downloading any more, it is somebody else's turn.
+ * from there: see `Turns`.
  *
  * @param wanted for each implementation the names of its tree
  * @throws Interrupted
@@ -42,63 +46,101 @@ export async function obtainAll(
   context: Context,
   options: ObtainOptions,
 ): Promise<void> {
-  const waits = options.waits && settings.peers.length === 0;
-  const { output } = context;
-  let turns: Turns | undefined;
-  const onServe = (event: ServeEvent) => {
-    if (event.kind === "claim") turns?.claimed(event.digest, event.id, performance.now());
-  };
-  await using fetching = new Fetching(wanted.flat(), settings, context, options.signal, {
-    onServe,
-    onPending: (digest) => turns?.pending(digest, performance.now()),
+  // Who names the machine to ask wants nothing of the others, and who gives nothing is not waited for.
+  const waits = options.waits && settings.peers.length === 0 && settings.share;
+  let waiting: Waiting | undefined;
+  await using fetching = new Fetching(
+    wanted.flat(),
+    settings,
+    context,
+    options.signal,
+    (event) => waiting?.take(event),
+  );
+  const server = waits ? fetching.sharing.server() : Promise.resolve(undefined);
+  const opened = server.then((server) => {
+    if (server === undefined) return undefined;
+    waiting = new Waiting(server, wanted, settings.discoveryPort);
+    return { waiting, server };
   });
-  const server = waits ? await fetching.sharing.server() : undefined;
-  if (server !== undefined) turns = new Turns(server.id);
-  const got: Names[] = [];
-  let missing = wanted;
-  for (let round = 0;; round++) {
-    const outcomes = await fetching.round(missing, {
-      atOnce: MANY_AT_ONCE,
-      claim: server !== undefined,
-      quiet: round > 0,
+  try {
+    const outcomes = await fetching.round(wanted, { atOnce: MANY_AT_ONCE });
+    tell(outcomes, context.output);
+    const missing = missingOf(outcomes);
+    if (missing.length === 0) return;
+    const mutual = await opened;
+    if (mutual === undefined) return await options.download(missing, () => {});
+    const { id, pending } = mutual.server;
+    const tried = await inTurn(missing, mutual.waiting, fetching, context, {
+      ...options,
+      download: (mine) => downloadVisibly(mine, pending, options.download),
     });
-    if (round === 0) tell(outcomes, output);
-    missing = outcomes.filter((outcome) => "error" in outcome).map(({ digests }) => digests);
-    const mine = missing.filter((names) => turns?.isMine(names, performance.now()) !== false);
-    if (mine.length > 0) {
-      const pending = server?.pending ?? new Set<Digest>();
-      await downloadVisibly(mine, pending, options.download);
-      got.push(...mine);
-      missing = missing.filter((names) => !mine.includes(names));
-    }
-    if (missing.length === 0) break;
-    if (round === 0) {
-      output.info(`Waiting for another machine that is downloading ${namesOf(missing)}`);
-    }
-    await pause(WAITING_PAUSE_MS, options.signal);
+    const given = tried.filter((names) =>
+      findImplementation(settings.stores, names) !== undefined && mutual.waiting.isWanted(names)
+    );
+    // Others that have waited for this machine are to have time to get it here.
+    if (given.length > 0) await giveAfterwards(given.flat(), settings, { id, ...options });
+  } finally {
+    await (await opened)?.waiting[Symbol.asyncDispose]();
   }
-  // Others that have waited for this machine are to have time to get it here.
-  const now = performance.now();
-  const awaited = got.filter((names) => turns?.isWanted(names, now) === true);
-  if (awaited.length > 0) giveAfterwards(awaited.flat(), settings);
 }
 
-/** Downloads, and lets others who ask know that, as long as there is progress. */
+/**
+ * Gets what nobody had: by download when it is this machine's turn, and from another machine when
+ * that one has got it.
+ *
+ * @returns what this machine has tried to download
+ */
+async function inTurn(
+  wanted: readonly Names[],
+  waiting: Waiting,
+  fetching: Fetching,
+  { output }: Context,
+  { signal, download }: {
+    signal: AbortSignal;
+    download: (mine: readonly Names[]) => Promise<void>;
+  },
+): Promise<Names[]> {
+  const tried: Names[] = [];
+  let missing = wanted;
+  waiting.claim(missing);
+  await waiting.settle(signal);
+  let told = false;
+  for (;;) {
+    const mine = missing.filter((names) => waiting.isMine(names));
+    if (mine.length > 0) {
+      // What it does not download now is for the others to download meanwhile.
+      waiting.claim([]);
+      await download(mine);
+      tried.push(...mine);
+      missing = missing.filter((names) => !mine.includes(names));
+      waiting.claim(missing);
+    }
+    if (missing.length === 0) return tried;
+    if (!told) output.info(waitingFor(missing, waiting));
+    told = true;
+    await pause(WAITING_PAUSE_MS, signal);
+    const offered = missing.filter((names) => waiting.isOffered(names));
+    if (offered.length === 0) continue;
+    for (const names of offered) waiting.tries(names);
+    const lost = missingOf(await fetching.round(offered, { atOnce: MANY_AT_ONCE, quiet: true }));
+    missing = missing.filter((names) => !offered.includes(names) || lost.includes(names));
+    waiting.claim(missing);
+  }
+}
+
+/** Downloads, and lets others who ask know that, as long as it goes on. */
 async function downloadVisibly(
   mine: readonly Names[],
   pending: Set<Digest>,
-  download: ObtainOptions["download"],
+  download: DownloadFromOrigin,
 ): Promise<void> {
   const digests = mine.flat();
+  const progress = new Progress(performance.now());
   let pid: number | undefined;
-  let written: number | undefined;
-  let since = performance.now();
   const look = () => {
-    const now = pid === undefined ? undefined : bytesWritten(pid);
-    if (now === undefined || now !== written) since = performance.now();
-    written = now;
-    const moves = performance.now() - since < ORIGIN_STALLED_MS;
-    for (const digest of digests) moves ? pending.add(digest) : pending.delete(digest);
+    const moved = pid === undefined ? undefined : bytesMoved(pid);
+    const goesOn = progress.goesOn(moved, performance.now());
+    for (const digest of digests) goesOn ? pending.add(digest) : pending.delete(digest);
   };
   look();
   const timer = setInterval(look, LOOK_MS);
@@ -108,6 +150,10 @@ async function downloadVisibly(
     clearInterval(timer);
     for (const digest of digests) pending.delete(digest);
   }
+}
+
+function missingOf(outcomes: readonly Outcome[]): Names[] {
+  return outcomes.filter((outcome) => "error" in outcome).map(({ digests }) => digests);
 }
 
 function tell(outcomes: readonly Outcome[], output: Context["output"]): void {
@@ -122,6 +168,9 @@ function tell(outcomes: readonly Outcome[], output: Context["output"]): void {
   for (const trouble of troubles) output.warning(trouble.split("\n").map(printable).join("\n"));
 }
 
-function namesOf(wanted: readonly Names[]): string {
-  return wanted.map(([name]) => name).join(" ");
+function waitingFor(wanted: readonly Names[], waiting: Waiting): string {
+  const who = wanted.map((names) => waiting.downloaderOf(names)).find((one) => one !== undefined);
+  return `Waiting for ${who ?? "another machine"} to download ${
+    wanted.map(([name]) => name).join(" ")
+  }`;
 }

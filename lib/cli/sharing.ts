@@ -55,10 +55,12 @@ export class Sharing implements AsyncDisposable {
 
   async #start(): Promise<Server | undefined> {
     const { stores, digests, discoveryPort, uploadLimit, onFailure } = this.#options;
+    const failed = (error: unknown) =>
+      onFailure(error instanceof Error ? error.message : String(error));
     try {
       // Loaded only when there is something to share: most fetches are small.
       const { startServer } = await import("../serve/server.ts");
-      return this.#running = startServer({
+      const server = startServer({
         stores,
         port: 0,
         discoveryPort,
@@ -68,8 +70,10 @@ export class Sharing implements AsyncDisposable {
         only: digests,
         uploadLimit,
       }, (event) => this.#take(event));
+      server.finished.catch(failed);
+      return this.#running = server;
     } catch (error) {
-      onFailure(error instanceof Error ? error.message : String(error));
+      failed(error);
       return undefined;
     }
   }

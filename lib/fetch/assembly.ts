@@ -125,9 +125,12 @@ export class Assembly {
         const found = hash(this.#hashName, part, "hex");
         if (found !== extent.hash) this.#accuse(from, extent, found);
         else {
-          this.#count(extent.offset, extent.offset + extent.size, from);
           this.#convict(index, (within, into) => copyInto(part, within, into));
-          this.#place(index, extent, part);
+          // In its place before it is told of: others may read there at once.
+          this.#places.fill(extent, part);
+          this.#state[index] = DONE;
+          this.#count(extent.offset, extent.offset + extent.size, from);
+          this.#observer?.verified(extent);
         }
       } else {
         this.#writePart(index, extent, within, part, from);

@@ -1,3 +1,5 @@
+import { hasZstd } from "../wire/zstd.ts";
+
 /** Whether pieces may come compressed: where that is faster, in any case, or never. */
 export type CompressionMode = "auto" | "always" | "never";
 
@@ -22,8 +24,9 @@ export class Compression {
   readonly #mode: CompressionMode;
   readonly #slow = new Map<string, boolean>();
 
-  constructor(mode: CompressionMode) {
-    this.#mode = mode;
+  /** @param can whether this runtime can expand what it gets: otherwise never, whatever `mode` says */
+  constructor(mode: CompressionMode, can: boolean = hasZstd()) {
+    this.#mode = can ? mode : "never";
   }
 
   /** Whether this peer may compress; one that was not measured yet may not. */

@@ -9,6 +9,7 @@ export class Crowds implements Disposable {
   readonly #crowds = new Map<Digest, Crowd>();
   readonly #report: ReportFetch;
   readonly #signal: AbortSignal;
+  readonly #search: Search;
   #settled = false;
   #failure: { readonly error: unknown } | undefined;
   #wake: () => void = () => {};
@@ -17,6 +18,7 @@ export class Crowds implements Disposable {
   constructor(search: Search, options: { report: ReportFetch; signal: AbortSignal }) {
     this.#report = options.report;
     this.#signal = options.signal;
+    this.#search = search;
     search.offers.listen((offer) => this.#take(offer));
     search.settled.then(() => this.#settle(), (error) => {
       this.#failure = { error };
@@ -58,6 +60,8 @@ export class Crowds implements Disposable {
 
   [Symbol.dispose](): void {
     this.#signal.removeEventListener("abort", this.#onAbort);
+    // Others that are getting the same are heard of for as long as this process shares.
+    this.#search.offers.listen(() => {});
     for (const crowd of this.#crowds.values()) crowd[Symbol.dispose]();
   }
 

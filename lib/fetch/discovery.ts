@@ -7,7 +7,7 @@ import { encodeQuery } from "../wire/query.ts";
 import { decodeReply } from "../wire/reply.ts";
 import { randomHex } from "../wire/server_id.ts";
 import type { ReportFetch } from "./events.ts";
-import { type Announced, Offers, type Search } from "./search.ts";
+import { Offers, type Search } from "./search.ts";
 
 export interface DiscoveryOptions {
   readonly interfaces: readonly NetworkInterface[];
@@ -35,7 +35,7 @@ export class Discovery implements Search {
   readonly #received: Promise<void>;
   readonly #started = performance.now();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
-  #own: Announced | undefined;
+  #own: { readonly port: number; readonly id: string } | undefined;
   #answered = false;
   #closed = false;
   #end: () => void = () => {};
@@ -51,7 +51,7 @@ export class Discovery implements Search {
     this.settled.catch(() => {});
   }
 
-  announce(server: Announced): void {
+  announce(server: { readonly port: number; readonly id: string }): void {
     if (this.#closed) return;
     this.#own = server;
     this.#askRepeatedly([0, ...ANNOUNCEMENT_REPEATS_MS]);

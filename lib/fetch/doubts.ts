@@ -1,6 +1,7 @@
 import { PeerBusy, PeerFailed, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { Extent } from "../manifest/layout.ts";
+import { MAX_BUSY_ANSWERS } from "../wire/limits.ts";
 import type { ByteRange } from "../wire/range.ts";
 import type { Assembly } from "./assembly.ts";
 import { type Crowd, isPeerFault } from "./crowd.ts";
@@ -70,6 +71,7 @@ export class Doubts {
     leave(member);
     member.state = "suspect";
     member.reason = new PeerLied(member.name, reason);
+    this.left(member);
     // The one whose word is all there is against it may be all that is left.
     if (crowd.usable.length === 0) this.readmitAll();
   }
@@ -116,9 +118,11 @@ export class Doubts {
   }
 
   async #resolve(index: number): Promise<void> {
-    const { assembly, check, crowd } = this.#options;
+    const { assembly, check, crowd, signal } = this.#options;
     while (assembly.isLarge(index)) {
       await this.adoptDigests();
+      // It stays for the next run, which hashes it again.
+      if (signal.aborted) return;
       if (check.source === undefined) break;
       if (this.#forgetWrongPieces(index)) return;
       // All of its pieces match, and it is wrong: so are the digests.
@@ -177,6 +181,7 @@ export class Doubts {
 
   async #adopt(): Promise<void> {
     const { assembly, check, crowd, digest, leave, pieces, signal } = this.#options;
+    const busy = new Map<Member, number>();
     for (;;) {
       const [source] = crowd.usable.filter(({ name, state }) =>
         state === "seed" && check.trusts(name)
@@ -186,6 +191,11 @@ export class Doubts {
         const digests = await source.peer.pieceDigests(digest, pieces.map.count, signal);
         if (digests === undefined) {
           // It has no digests to give, or not all of the content.
+          check.distrust(source.name);
+          continue;
+        }
+        // It was given up, or set aside, while it was asked.
+        if (source.state !== "seed") {
           check.distrust(source.name);
           continue;
         }
@@ -201,6 +211,9 @@ export class Doubts {
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof PeerBusy) {
+          const times = (busy.get(source) ?? 0) + 1;
+          busy.set(source, times);
+          if (times >= MAX_BUSY_ANSWERS) check.distrust(source.name);
           await pause(error.retryAfterSeconds * 1000, signal).catch(() => {});
           continue;
         }

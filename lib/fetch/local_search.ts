@@ -3,7 +3,7 @@ import { WAIT_FOR_LATE_MS } from "../wire/limits.ts";
 import { Browse } from "./browse.ts";
 import { Discovery, type DiscoveryOptions } from "./discovery.ts";
 import type { FetchEvent, ReportFetch } from "./events.ts";
-import type { Announced, Offers, Search } from "./search.ts";
+import type { Offers, Search } from "./search.ts";
 
 /** Asks the local network in every way that there is: by queries, and over multicast DNS. */
 export class LocalSearch implements Search {
@@ -35,7 +35,7 @@ export class LocalSearch implements Search {
     this.settled.catch(() => {});
   }
 
-  announce(server: Announced): void {
+  announce(server: { readonly port: number; readonly id: string }): void {
     this.#discovery.announce(server);
   }
 

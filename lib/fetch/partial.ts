@@ -192,8 +192,10 @@ export class PartialFile implements Partial {
   /** Goes on with hashing what is here from the beginning; false when nothing is left to do. */
   hashSome(): boolean {
     const gap = this.received.missing({ start: this.#hashed, end: Infinity })[0]!.start;
-    this.#readBack(Math.min(gap, this.#hashed + HASH_TURN_SIZE));
-    return this.#hashed < gap && this.#hashed > 0;
+    const before = this.#hashed;
+    this.#readBack(Math.min(gap, before + HASH_TURN_SIZE));
+    // Of a file that somebody cut there is no more to come.
+    return before < this.#hashed && this.#hashed < gap;
   }
 
   digest(): string {

@@ -12,14 +12,6 @@ export interface Offer {
   readonly state: OfferState | "unknown";
 }
 
-/** What a machine says of its server to those who may be getting the same. */
-export interface Announced {
-  readonly port: number;
-  readonly id: string;
-  /** Whether it is going to download from the origin what nobody has, if it is its turn. */
-  readonly claims?: boolean | undefined;
-}
-
 /** A search for peers under way; disposing of it ends it. */
 export interface Search extends AsyncDisposable {
   /** Those that are found; others may add to it. */
@@ -30,7 +22,7 @@ export interface Search extends AsyncDisposable {
    */
   readonly settled: Promise<void>;
   /** Tells everybody that this machine is getting the same, and gives what it has of it here. */
-  announce(server: Announced): void;
+  announce(server: { readonly port: number; readonly id: string }): void;
 }
 
 /** What was found, each once, for one listener. */

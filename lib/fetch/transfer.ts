@@ -38,6 +38,8 @@ export interface TransferOptions {
    * (default STARVED_MS).
    */
   readonly patience?: number;
+  /** How long a crowd is asked that sends not a byte, in milliseconds (default FRUITLESS_MS). */
+  readonly fruitless?: number;
 }
 
 /**
@@ -293,15 +295,19 @@ class Transfer {
     else this.#starving ??= setTimeout(() => this.#starve(), this.#options.patience ?? STARVED_MS);
   }
 
-  /** Whether nobody has sent anything for long, although somebody could be asked. */
+  /**
+   * Whether nobody has sent anything for long, although nobody asked us to wait. Whether somebody is
+   * being asked just now says nothing: a liar may offer, and refuse, again and again.
+   */
   #isFruitless(): boolean {
     const now = performance.now();
+    const { crowd } = this.#options;
     let bytes = 0;
-    for (const { tally } of this.#options.crowd.members.values()) bytes += tally.bytes;
-    if (bytes !== this.#fruits.bytes || this.#asks.size === 0 || this.#paused.size > 0) {
-      this.#fruits = { bytes, since: now };
-    }
-    return now - this.#fruits.since > FRUITLESS_MS;
+    for (const { tally } of crowd.members.values()) bytes += tally.bytes;
+    const waits = this.#paused.size > 0 || this.#settling || this.#doubts.busy ||
+      crowd.usable.length === 0;
+    if (bytes !== this.#fruits.bytes || waits) this.#fruits = { bytes, since: now };
+    return now - this.#fruits.since > (this.#options.fruitless ?? FRUITLESS_MS);
   }
 
   /** Everything is here, but large files are still to be hashed. */
@@ -342,7 +348,7 @@ class Transfer {
     const before = member.tally.bytes;
     try {
       await this.#questions.ask(ask, member, signal);
-      this.#setbacks.delete(member);
+      if (member.tally.bytes > before) this.#setbacks.delete(member);
     } catch (error) {
       if (member.tally.bytes - before >= SOME_PROGRESS) this.#setbacks.delete(member);
       if (!signal.aborted && !this.#isOver) this.#stumbled(member, error);

@@ -1,4 +1,3 @@
-import { ShareError } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { contentStream, pieceSize } from "../manifest/layout.ts";
 import { readManifest, type SymlinkEntry } from "../manifest/manifest.ts";
@@ -67,11 +66,10 @@ function read(store: string, digest: Digest, control: string): Held | undefined 
     const stream = contentStream(manifest);
     const held = { digest, path: control + TREE_SUFFIX, manifestBytes, manifest, stream };
     return { ...held, piecesHere: piecesOf(store, held) };
-  } catch (error) {
-    // The fetching process finds out for itself, and this is only what it left for others.
-    if (error instanceof ShareError || error instanceof Deno.errors.NotFound) return undefined;
-    if (error instanceof Deno.errors.PermissionDenied) return undefined;
-    throw error;
+  } catch {
+    // The fetching process finds out for itself, and this is only what it left for others. Nor are
+    // too many open files or a failing disk a reason to stop answering.
+    return undefined;
   }
 }
 

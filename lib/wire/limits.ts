@@ -26,11 +26,29 @@ export const WAIT_FOR_LATE_MS = 1200;
  */
 export const CLAIM_FRESH_MS = 2500;
 
-/** How long after a look at who has something a machine that waits for it looks again. */
+/** How long after a look at what it knows a machine that waits looks again. */
 export const WAITING_PAUSE_MS = 250;
 
-/** How long a download from an origin may make no progress before others need not wait for it. */
-export const ORIGIN_STALLED_MS = 4000;
+/** How often who waits asks what has become of it, and claims it again. */
+export const ASK_AGAIN_MS = 500;
+
+/** How long after its first claim a machine may download when nobody else has claimed the same. */
+export const CLAIM_SETTLES_MS = 150;
+
+/** The same when others have: many ask at once then, and answers are late. */
+export const CONTENDED_CLAIM_SETTLES_MS = 1500;
+
+/** How soon after a claim the next one may follow because somebody new claims the same. */
+export const CLAIM_AGAIN_MS = 100;
+
+/** How long somebody whose claim goes first may let his turn pass: he is busy, or lies. */
+export const TURN_NOT_TAKEN_MS = 5000;
+
+/** How many may give up a download until the rest do not wait for another: the origin fails. */
+export const MAX_TURNS_IN_VAIN = 2;
+
+/** How long a machine that says that it is downloading is waited for: it may lie, or be very slow. */
+export const WAITING_AT_MOST_MS = 15 * 60 * 1000;
 
 /** How long a peer counts as seen lately: a week, so that Monday remembers Friday. */
 export const LATELY_MS = 7 * 24 * 60 * 60 * 1000;

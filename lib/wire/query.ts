@@ -55,8 +55,8 @@ export function encodeQuery(query: Query): Uint8Array<ArrayBuffer>[] {
 }
 
 /**
- * Reads a datagram, whatever it is. Lines that are neither a digest nor a port, an id, a claim or a nonce are
- * ignored, and so are repetitions; of several ports or nonces the last one counts.
+ * Reads a datagram, whatever it is. Lines that are neither a digest nor a port, an id, a claim or a
+ * nonce are ignored, and so are repetitions; of several ports or nonces the last one counts.
  *
  * @returns undefined for what is no query, or asks for nothing
  */

@@ -16,6 +16,9 @@ const SINGLE_SEGMENT = 0xa0;
 const MAX_BLOCK_SIZE = 128 * 1024;
 const BLOCK_HEADER_SIZE = 3;
 
+/** In bytes: a chunk that is full makes zlib begin another one; and it takes none of under 64. */
+const CHUNK_MARGIN = 64;
+
 let can: boolean | undefined;
 
 /** Whether this runtime has zstd: Deno 2.6 exports the functions, and they do not work. */
@@ -67,7 +70,9 @@ export function storedFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 export function expandFrame(frame: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
   let bytes;
   try {
-    bytes = zstdDecompressSync(frame, { maxOutputLength: Math.max(1, size) });
+    // With room for all of it at once, nothing has to be put together afterwards.
+    const chunkSize = size + CHUNK_MARGIN;
+    bytes = zstdDecompressSync(frame, { maxOutputLength: Math.max(1, size), chunkSize });
   } catch (cause) {
     throw new InvalidCoding("it is not a zstd frame of the expected size", { cause });
   }

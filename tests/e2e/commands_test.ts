@@ -18,7 +18,7 @@ const COMMANDS = [
 const UNKNOWN = `sha256new_${"A".repeat(52)}`;
 
 const MALFORMED: Readonly<Record<string, string>> = {
-  "a path upward": "../../etc/passwd",
+  "a path upward": "../../etc/no-such-file",
   "a digest behind a path": `../${UNKNOWN}`,
   "an encoded path": `%2e%2e%2f${UNKNOWN}`,
   "upper-case hex": `sha1new=${"A".repeat(40)}`,
@@ -192,7 +192,8 @@ for (const program of programs()) {
     assert.deepEqual([fetched.code, fetched.stderr], [0, ""]);
     const said = events(fetched.stdout);
     const kinds = said.map(({ event }) => event).filter((event) => event !== "progress");
-    assert.deepEqual(kinds, ["asking", "connecting", "planned", "caching", "fetched"]);
+    const order = ["asking", "planned", "connecting", "summary", "caching", "fetched"];
+    assert.deepEqual(kinds, order);
     assert.deepEqual(said.at(-1), { event: "fetched", digest, path });
     const cached = await run(program, args, { env: two.env });
     assert.deepEqual(events(cached.stdout), [{ event: "cached", digest, path }]);

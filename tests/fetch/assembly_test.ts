@@ -223,3 +223,17 @@ Deno.test("a target that is no text is a failure of the store, not of the progra
   }, scratch.path);
   assert.throws(() => assembly.write(0, bytes, "a"), StoreFailed);
 });
+
+Deno.test("a small file is in its place as a whole before it is told of", async () => {
+  using tree = await FetchedTree.of([file("a", noise(1, 1000))]);
+  let found: Uint8Array | undefined;
+  const assembly = tree.assembly(undefined, {
+    received: () => found = Deno.readFileSync(`${tree.root}/a`),
+    verified: () => {},
+    lost: () => {},
+    doubted: () => {},
+  });
+  assembly.write(0, tree.stream, "peer");
+  assert.deepEqual(found, tree.stream);
+  assembly.close();
+});

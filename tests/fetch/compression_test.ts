@@ -35,6 +35,14 @@ Deno.test("always is always, and never is never", () => {
   }
 });
 
+Deno.test("where the runtime has no zstd nobody may compress", () => {
+  for (const mode of ["auto", "always"] as const) {
+    const compression = new Compression(mode, false);
+    compression.measured("slow", { bytes: 1_000_000, seconds: 1 });
+    assert.equal(compression.accepts("slow"), false);
+  }
+});
+
 Deno.test("there are three modes", () => {
   const words = ["auto", "always", "never", "", "Auto", "zstd", "toString"];
   assert.deepEqual(words.filter(isCompressionMode), ["auto", "always", "never"]);

@@ -135,3 +135,24 @@ Deno.test("why members were given up is known of all crowds together", async () 
   }
   assert.deepEqual(crowds.troubles.map(({ peer }) => peer), ["192.0.2.1:1", "192.0.2.2:1"]);
 });
+
+Deno.test("who is heard of when nobody wants to know any more costs nothing", async () => {
+  const search = new FakeSearch();
+  const crowds = new Crowds(search, { report: () => {}, signal: new AbortController().signal });
+  search.offer(A, "192.0.2.1");
+  crowds[Symbol.dispose]();
+  const create = Deno.createHttpClient;
+  let created = 0;
+  Deno.createHttpClient = (...options) => {
+    created++;
+    return create(...options);
+  };
+  try {
+    search.offer(A, "192.0.2.2", "partial");
+    search.offer(B, "192.0.2.3", "partial");
+  } finally {
+    Deno.createHttpClient = create;
+  }
+  assert.equal(created, 0);
+  await search[Symbol.asyncDispose]();
+});

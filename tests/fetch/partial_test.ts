@@ -177,3 +177,15 @@ Deno.test({
     }
   },
 });
+
+Deno.test("hashing what is here in turns ends although somebody cut the file meanwhile", () => {
+  using scratch = new Scratch();
+  const path = `${scratch.path}/file`;
+  const size = 40 * 1024 * 1024;
+  const partial = new PartialFile(path, size, "sha1", { resume: false });
+  partial.resume({ start: 0, end: size }, "an earlier run");
+  assert.equal(partial.hashSome(), true);
+  Deno.truncateSync(path, 1);
+  assert.equal(partial.hashSome(), false);
+  partial.close();
+});

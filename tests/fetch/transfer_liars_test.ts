@@ -272,3 +272,19 @@ Deno.test("one honest seed among many liars is enough", async () => {
   assert.equal(done, true);
   assert.equal(dropped.honest, undefined);
 });
+
+Deno.test("who offers pieces and refuses them is not asked for ever", async () => {
+  using transferring = await Transferring.of([file("a", noise(1, 1000))]);
+  const abort = new AbortController();
+  const peer = new FakePeer("fickle", transferring.stream, { has: Uint8Array.of(0) });
+  let refused = 0;
+  peer.pieces = (_digest, _run, { holdings }) => {
+    if (++refused === 5) abort.abort(new Error("it is asked again and again"));
+    holdings(Uint8Array.of(0));
+    return Promise.resolve(undefined);
+  };
+  peer.availability = () => Promise.resolve(Uint8Array.of(1));
+  transferring.add(peer, "partial");
+  assert.equal(await transferring.run({ signal: abort.signal, fruitless: 1 }), false);
+  assert.deepEqual(transferring.dropped, { fickle: "failed" });
+});

@@ -61,6 +61,7 @@ export class Transferring implements Disposable {
       compress?: CompressionMode;
       /** Whether no others are to be expected (default). */
       settled?: boolean;
+      fruitless?: number;
     } = {},
   ): Promise<boolean> {
     if (options.settled !== false) this.crowd.settle();
@@ -76,6 +77,7 @@ export class Transferring implements Disposable {
       onProgress: options.onProgress ?? (() => {}),
       onFrame: options.onFrame ?? (() => {}),
       patience: 2 * AVAILABILITY_PAUSE_MS,
+      ...(options.fruitless === undefined ? {} : { fruitless: options.fruitless }),
     });
   }
 

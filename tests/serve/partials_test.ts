@@ -204,3 +204,19 @@ Deno.test("a download that is given up meanwhile ends the reading", async () => 
   assert.throws(() => reader.next(), DamagedImplementation);
   reader.close();
 });
+
+Deno.test("a download that cannot be read just now is not there, and no reason to fail", async () => {
+  using fixture = new Fixture();
+  const origin = await fixture.origin();
+  using _download = new Download(fixture.store, origin);
+  const read = Deno.readFileSync;
+  Deno.readFileSync = () => {
+    throw new Error("Too many open files (os error 24)");
+  };
+  try {
+    assert.equal(fixture.holdings.findAny(origin.digest), undefined);
+  } finally {
+    Deno.readFileSync = read;
+  }
+  assert.notEqual(fixture.holdings.findAny(origin.digest), undefined);
+});

@@ -16,6 +16,7 @@ import { addImplementation, type Implementation, noise, streamOf } from "./imple
 
 const PIECE = 262_144;
 const NONCE = "0123456789abcdef";
+const ID = "00ff00ff00ff00ff";
 const ABSENT = `sha1new=${"0".repeat(40)}` as Digest;
 
 const LOOPBACK = fromSystem([
@@ -148,6 +149,44 @@ Deno.test("who asks is told of as a downloader as soon as there is a download", 
   using _again = new Download(fixture.store, added);
   assert.equal((await fixture.query(whole.digest, asking!)).length, 1);
   assert.equal(fixture.of("downloader").length, 1);
+});
+
+Deno.test("what is being downloaded from its origin is said so until it is here", async () => {
+  await using fixture = new Fixture();
+  const whole = await addImplementation(fixture.store, [file("x", "y")]);
+  const server = fixture.start();
+  const [query] = encodeQuery({ digests: [ABSENT, whole.digest], nonce: NONCE });
+  const offers = async () => (await fixture.query(whole.digest, query!))[0]?.offers;
+  const here = { digest: whole.digest, state: "have" };
+  assert.deepEqual(await offers(), [here]);
+  server.pending.add(ABSENT);
+  // As it is when 0install has put it into the store, and goes on with something else.
+  server.pending.add(whole.digest);
+  assert.deepEqual(await offers(), [{ digest: ABSENT, state: "pending" }, here]);
+  server.pending.delete(ABSENT);
+  assert.deepEqual(await offers(), [here]);
+});
+
+Deno.test("claims of others are told of each time, and neither one's own nor those of nobody", async () => {
+  await using fixture = new Fixture();
+  const whole = await addImplementation(fixture.store, [file("x", "y")]);
+  const server = fixture.start();
+  const claim = (id: string | undefined, claims = true) =>
+    encodeQuery({ digests: [ABSENT, whole.digest], id, claims, nonce: NONCE })[0]!;
+  const other = server.id === ID ? NONCE : ID;
+  await fixture.query(
+    whole.digest,
+    claim(other),
+    claim(server.id),
+    claim(undefined),
+    claim(other, false),
+    claim(other),
+  );
+  const once = [
+    { kind: "claim", digest: ABSENT, id: other },
+    { kind: "claim", digest: whole.digest, id: other },
+  ];
+  assert.deepEqual(fixture.of("claim"), [...once, ...once]);
 });
 
 Deno.test("a server for one digest knows no other, over UDP and HTTP alike", async () => {

@@ -26,6 +26,9 @@ export const line: fc.Arbitrary<string> = fc.oneof(
   id.map((id) => `id ${id}`),
   fc.constantFrom(
     "",
+    "claim",
+    "claim ",
+    "Claim",
     "nonce 0",
     "id 0",
     "id 0123456789ABCDEF",

@@ -11,6 +11,7 @@ import { decodeBitfield, encodeBitfield } from "../../lib/wire/bitfield.ts";
 import type { RecordData } from "../../lib/wire/dns_message.ts";
 import { formatName } from "../../lib/wire/dns_name.ts";
 import { recordsOf } from "../../lib/wire/dns_sd.ts";
+import { ORIGIN_PROGRESS_BYTES, ORIGIN_STALLED_MS } from "../../lib/zeroinstall/activity.ts";
 import * as limits from "../../lib/wire/limits.ts";
 import { decodeQuery, encodeQuery } from "../../lib/wire/query.ts";
 import { formatContentRange, formatUnsatisfiedRange, parseRange } from "../../lib/wire/range.ts";
@@ -43,6 +44,7 @@ Deno.test("every example of the protocol's page is checked", () => {
     "not-a-query",
     "query",
     "query-2008",
+    "query-claiming",
     "query-downloading",
     "ranges",
     "reply",
@@ -87,6 +89,33 @@ Deno.test("the query of a machine that downloads is read, and written to the byt
   assert.equal(query?.port, 40_123);
   assert.equal(query?.id?.length, 16);
   assert.deepEqual(encodeQuery(query!).map(text), [block("query-downloading")]);
+});
+
+Deno.test("the query of a machine that claims is read, and written to the byte", () => {
+  const query = decodeQuery(bytes(block("query-claiming")));
+  assert.equal(query?.claims, true);
+  assert.deepEqual(encodeQuery(query!).map(text), [block("query-claiming")]);
+});
+
+Deno.test("the times of claims are those of the program", () => {
+  const page = PAGE.replace(/\s+/g, " ");
+  const number = (value: number) => value.toLocaleString("en");
+  for (
+    const shown of [
+      `claimed for ${limits.CLAIM_SETTLES_MS} ms, or for ${
+        number(limits.CONTENDED_CLAIM_SETTLES_MS)
+      } ms`,
+      `repeat its own, ${limits.CLAIM_AGAIN_MS} ms later at most`,
+      `count for ${number(limits.CLAIM_FRESH_MS)} ms`,
+      `nobody has downloaded for ${limits.TURN_NOT_TAKEN_MS / 1000} seconds`,
+      `when ${limits.MAX_TURNS_IN_VAIN} that were downloading`,
+      `it has waited ${limits.WAITING_AT_MOST_MS / 1000} seconds`,
+      `no progress for ${ORIGIN_STALLED_MS / 1000} seconds (0share: less than ${
+        number(ORIGIN_PROGRESS_BYTES)
+      } bytes)`,
+    ]
+  ) assert.ok(page.includes(shown), shown);
+  assert.equal(limits.ASK_AGAIN_MS, 500);
 });
 
 Deno.test("the bitfields are those of their pieces", () => {

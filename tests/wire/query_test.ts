@@ -15,6 +15,7 @@ const query = fc.record({
   digests: fc.uniqueArray(digest, { minLength: 1, maxLength: 80 }),
   port: fc.option(fc.integer({ min: 1, max: 65535 }), { nil: undefined }),
   id: fc.option(id, { nil: undefined }),
+  claims: fc.constantFrom(true, undefined),
   nonce: fc.option(nonce, { nil: undefined }),
 }, { noNullPrototype: true });
 
@@ -30,19 +31,21 @@ Deno.test("reads the query of 2008's program, which has neither nonce nor last n
 });
 
 Deno.test("what is asked is what is heard, whatever the number of datagrams", () => {
-  fc.assert(fc.property(query, ({ digests, port, id, nonce }) => {
-    const datagrams = encodeQuery({ digests, port, id, nonce });
+  fc.assert(fc.property(query, ({ digests, port, id, claims, nonce }) => {
+    const datagrams = encodeQuery({ digests, port, id, claims, nonce });
     const heard = datagrams.map((datagram) => decodeQuery(datagram)!);
     assert.deepEqual(heard.flatMap((query) => query.digests), digests);
     assert.ok(
-      heard.every((query) => query.port === port && query.id === id && query.nonce === nonce),
+      heard.every((query) =>
+        query.port === port && query.id === id && query.claims === claims && query.nonce === nonce
+      ),
     );
   }));
 });
 
 Deno.test("a query and every reply to it fit in a datagram, and the reply is hardly larger", () => {
-  fc.assert(fc.property(query, id, ({ digests, port, id, nonce }, own) => {
-    for (const datagram of encodeQuery({ digests, port, id, nonce })) {
+  fc.assert(fc.property(query, id, ({ digests, port, id, claims, nonce }, own) => {
+    for (const datagram of encodeQuery({ digests, port, id, claims, nonce })) {
       const asked = decodeQuery(datagram)!;
       const offers = asked.digests.map((digest) => ({ digest, state: "partial" as const }));
       const reply = encodeReply({ port: 65535, id: own, offers, nonce: asked.nonce });
@@ -122,6 +125,22 @@ Deno.test("refuses to send an id that is none", () => {
   }
 });
 
+Deno.test("who is going to download what it asks for claims it", () => {
+  const [only] = encodeQuery({ digests: [SHA1NEW], id: ID, claims: true, nonce: NONCE });
+  assert.equal(text(only!), `0share\n${SHA1NEW}\nid ${ID}\nclaim\nnonce ${NONCE}\n`);
+  assert.equal(decodeQuery(only!)?.claims, true);
+  assert.equal(
+    text(encodeQuery({ digests: [SHA1NEW], claims: false })[0]!),
+    `0share\n${SHA1NEW}\n`,
+  );
+});
+
+Deno.test("what is nearly a claim is none", () => {
+  for (const line of ["claim ", " claim", "Claim", "claims", "claim\r", `claim ${SHA1NEW}`, ""]) {
+    assert.equal(decodeQuery(bytes(`0share\n${SHA1NEW}\n${line}\n`))?.claims, undefined, line);
+  }
+});
+
 Deno.test("refuses to send a port that is none", () => {
   for (const port of [0, -1, 65536, 1.5, NaN]) {
     assert.throws(() => encodeQuery({ digests: [SHA1NEW], port }), RangeError);
@@ -160,6 +179,7 @@ Deno.test("reads whatever bytes without throwing, and finds in them only what it
     assert.deepEqual(again.flatMap((each) => each.digests), found.digests);
     assert.equal(again[0]!.port, found.port);
     assert.equal(again[0]!.id, found.id);
+    assert.equal(again[0]!.claims, found.claims);
     assert.equal(again[0]!.nonce, found.nonce);
   }));
 });

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
+import { noise } from "../../serve/implementations.ts";
 import { buildTree } from "../../vectors/build.ts";
 import { file, type Node } from "../../vectors/trees.ts";
 import { type Algorithm, digest, storeAdd } from "./oracle.ts";
@@ -69,14 +70,19 @@ export class Application {
     this.parts = parts;
   }
 
-  /** @param publisher a machine of the publisher's, for building */
-  static async publish(origin: Origin, publisher: Sandbox): Promise<Application> {
+  /**
+   * @param publisher a machine of the publisher's, for building
+   * @param padding bytes that each of the two libraries has besides, which nothing compresses
+   */
+  static async publish(origin: Origin, publisher: Sandbox, padding = 0): Promise<Application> {
     const make = new Maker(origin, publisher);
-    const recipe = await make.library("recipe", [file("base", "base\n"), file("more", "more\n")], {
-      kind: "recipe",
-      second: "more",
-    });
-    const offset = await make.library("offset", [file("text", "offset\n")], {
+    const more = (seed: number) => padding === 0 ? [] : [file("padding", noise(seed, padding))];
+    const recipe = await make.library(
+      "recipe",
+      [file("base", "base\n"), file("more", "more\n"), ...more(1)],
+      { kind: "recipe", second: "more" },
+    );
+    const offset = await make.library("offset", [file("text", "offset\n"), ...more(2)], {
       kind: "start-offset",
     });
     const script = file("start", SCRIPT, { mode: 0o755 });

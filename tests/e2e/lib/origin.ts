@@ -1,11 +1,11 @@
 /**
  * The web site of a program, as its publisher makes one: feeds signed with a GPG key, archives of
- * several kinds, and a log of what was asked for. It listens on loopback.
+ * several kinds, and a log of what was asked for. It listens on loopback, unless it is put elsewhere.
  */
 
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import type { Sandbox } from "./sandbox_env.ts";
 
@@ -26,20 +26,25 @@ export class Origin implements AsyncDisposable {
   readonly log: string[] = [];
   readonly #directory: string;
   readonly #files = new Map<string, Uint8Array<ArrayBuffer>>();
+  readonly #authority: string;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #fingerprint: string;
 
-  private constructor(directory: string, fingerprint: string) {
+  private constructor(directory: string, fingerprint: string, authority: string | undefined) {
     this.#directory = directory;
     this.#fingerprint = fingerprint;
     this.#server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen: () => {} },
       (request) => this.#answer(request),
     );
+    this.#authority = authority ?? `127.0.0.1:${this.port}`;
   }
 
-  /** @param directory an empty one, for the key */
-  static async open(directory: string): Promise<Origin> {
+  /**
+   * @param directory an empty one, for the key
+   * @param authority host and port in its URIs, when `saveTo` brings its files to another server
+   */
+  static async open(directory: string, authority?: string): Promise<Origin> {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     await gpg(directory, [
       ...["--passphrase", "", "--quick-generate-key", "Publisher <publisher@example.com>"],
@@ -48,7 +53,7 @@ export class Origin implements AsyncDisposable {
     const keys = await gpg(directory, ["--list-keys", "--with-colons"]);
     const fingerprint = /^fpr:+([0-9A-F]+):/m.exec(new TextDecoder().decode(keys))?.[1];
     assert.ok(fingerprint);
-    const origin = new Origin(directory, fingerprint);
+    const origin = new Origin(directory, fingerprint, authority);
     const key = await gpg(directory, ["--armor", "--export", fingerprint]);
     origin.put(`/${fingerprint}.gpg`, key);
     // By the last 16 digits it is asked for, too.
@@ -61,7 +66,7 @@ export class Origin implements AsyncDisposable {
   }
 
   uri(path: string): string {
-    return `http://127.0.0.1:${this.port}${path}`;
+    return `http://${this.#authority}${path}`;
   }
 
   put(path: string, bytes: Uint8Array<ArrayBuffer>): void {
@@ -100,7 +105,7 @@ ${content}
       join(injector, "trustdb.xml"),
       `<?xml version="1.0"?>
 <trusted-keys xmlns="http://zero-install.sourceforge.net/2007/injector/trust">
-  <key fingerprint="${this.#fingerprint}"><domain value="127.0.0.1:${this.port}"/></key>
+  <key fingerprint="${this.#fingerprint}"><domain value="${this.#authority}"/></key>
 </trusted-keys>
 `,
     );
@@ -118,6 +123,15 @@ ${content}
       "[global]\nmirror =\nkey_info_server =\n",
     );
     return injector;
+  }
+
+  /** Writes all files below a directory, for another server. Returns the size of each. */
+  async saveTo(directory: string): Promise<Map<string, number>> {
+    for (const [path, bytes] of this.#files) {
+      await Deno.mkdir(dirname(join(directory, path)), { recursive: true });
+      await Deno.writeFile(join(directory, path), bytes);
+    }
+    return new Map(Array.from(this.#files, ([path, bytes]) => [path, bytes.length]));
   }
 
   /** From now on nobody answers there. */

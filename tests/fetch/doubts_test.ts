@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { PeerBusy, PeerLied } from "../../lib/errors.ts";
+import { Doubts } from "../../lib/fetch/doubts.ts";
+import { PieceCheck } from "../../lib/fetch/piece_check.ts";
+import { noise } from "../serve/implementations.ts";
+import { file } from "../vectors/trees.ts";
+import { FakePeer } from "./fake_peer.ts";
+import { Transferring } from "./transferring.ts";
+
+/** A tree of one file, and seeds of it. */
+async function begin(names: readonly string[] = ["one", "two"], size = 1000) {
+  const transferring = await Transferring.of([file("a", noise(1, size))]);
+  const { assembly, crowd, pieces, stream } = transferring;
+  const abort = new AbortController();
+  const check = new PieceCheck();
+  const doubts = new Doubts({
+    digest: transferring.tree.wanted.digest,
+    crowd,
+    assembly,
+    pieces,
+    check,
+    signal: abort.signal,
+    leave: () => {},
+    readmit: () => {},
+    changed: () => {},
+  });
+  const peers = names.map((name) => new FakePeer(name, stream));
+  const members = peers.map((peer) => transferring.add(peer));
+  return {
+    ...{ abort, assembly, check, crowd, doubts, members, peers, pieces, stream },
+    [Symbol.dispose]: () => transferring[Symbol.dispose](),
+  };
+}
+
+Deno.test("when the one that is asked alone is set aside, another one is asked alone", async () => {
+  using begun = await begin();
+  const { assembly, doubts, members: [one, two], pieces, stream } = begun;
+  const tasks: Promise<void>[] = [];
+  pieces.listener = {
+    arrived: () => {},
+    missing: () => {},
+    doubted: (index) => tasks.push(doubts.resolve(index)),
+    settled: () => {},
+  };
+  assembly.write(0, stream.subarray(0, 500).map((byte) => byte ^ 1), "one");
+  assembly.write(500, stream.subarray(500), "two");
+  await Promise.all(tasks);
+  assert.equal(doubts.alone, one);
+  doubts.suspect(one!, 0);
+  assert.equal(doubts.alone, two);
+});
+
+Deno.test("who never has a place for piece digests is not asked for them for ever", async () => {
+  using begun = await begin(["busy"]);
+  const { abort, check, doubts, peers: [busy] } = begun;
+  let times = 0;
+  busy!.pieceDigests = () => {
+    if (++times === 100) abort.abort();
+    return Promise.reject(new PeerBusy("busy", 0.001));
+  };
+  await doubts.adoptDigests();
+  assert.ok(times < 100, "it was asked until nobody wanted to know any more");
+  assert.equal(check.source, undefined);
+});
+
+Deno.test("piece digests of who was found to lie meanwhile are not adopted", async () => {
+  using begun = await begin(["liar", "honest"]);
+  const { check, crowd, doubts, members: [member], peers: [liar] } = begun;
+  const give = liar!.pieceDigests.bind(liar);
+  liar!.pieceDigests = async (...question) => {
+    const digests = await give(...question);
+    crowd.drop(member!, new PeerLied("liar", "wrong bytes"));
+    return digests;
+  };
+  await doubts.adoptDigests();
+  assert.equal(check.source, "honest");
+});
+
+Deno.test("what is doubted when everything is ended stays for the next run", async () => {
+  using begun = await begin(["one", "two"], 300_000);
+  const { abort, assembly, doubts, peers: [one], pieces, stream } = begun;
+  one!.pieceDigests = () => {
+    abort.abort();
+    return Promise.reject(abort.signal.reason);
+  };
+  const tasks: Promise<void>[] = [];
+  pieces.listener = {
+    arrived: () => {},
+    missing: () => {},
+    doubted: (index) => tasks.push(doubts.resolve(index)),
+    settled: () => {},
+  };
+  assembly.write(0, stream.subarray(0, 500).map((byte) => byte ^ 1), "one");
+  assembly.write(500, stream.subarray(500), "two");
+  await Promise.all(tasks);
+  assert.equal(tasks.length, 1);
+  assert.equal(assembly.received, 300_000);
+});

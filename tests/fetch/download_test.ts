@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { PeerLied } from "../../lib/errors.ts";
+import { Download } from "../../lib/fetch/download.ts";
+import type { Peer } from "../../lib/fetch/peer.ts";
+import { Partials } from "../../lib/serve/partials.ts";
+import { PieceFile } from "../../lib/store/piece_file.ts";
+import { openStaging } from "../../lib/store/staging.ts";
+import { addImplementation, noise } from "../serve/implementations.ts";
+import { Scratch } from "../store/sample.ts";
+import { file } from "../vectors/trees.ts";
+
+Deno.test("what comes as an archive is not given on as pieces that were verified before", async () => {
+  using scratch = new Scratch();
+  const wanted = await addImplementation(scratch.directory("source"), [file("a", noise(1, 1000))]);
+  const store = scratch.directory("store");
+  using staging = await openStaging(store, wanted.digest);
+  staging.saveManifest(wanted.manifestBytes);
+  const partials = new Partials();
+  let offered: unknown = "nobody looked";
+  const archive = async function* () {
+    offered = partials.find(store, wanted.digest)?.piecesHere?.();
+    yield new TextEncoder().encode("no tar");
+  };
+  const peer = { name: "liar", archive: () => Promise.resolve(archive()) };
+  using download = new Download(wanted.digest, staging, {
+    stores: [],
+    compress: "never",
+    limit: undefined,
+    report: () => {},
+    signal: new AbortController().signal,
+    onShareable: () => {},
+    onFrame: () => {},
+  });
+  new PieceFile(store, wanted.digest, Uint8Array.of(2))[Symbol.dispose]();
+  assert.deepEqual([...partials.find(store, wanted.digest)?.piecesHere?.() ?? []], [1]);
+  await assert.rejects(download.fromArchive(peer as unknown as Peer), PeerLied);
+  assert.equal(offered, undefined);
+});
