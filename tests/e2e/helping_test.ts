@@ -14,12 +14,19 @@ import {
 import { needs } from "../skips.ts";
 import { file } from "../vectors/trees.ts";
 import { droppedOf, eventsOf, summaryOf } from "./lib/events.ts";
-import { type Answering, HostilePeer } from "./lib/hostile_peer.ts";
+import { HostilePeer } from "./lib/hostile_peer.ts";
 import { freePort, machine, serveOn } from "./lib/machine.ts";
 import { verify } from "./lib/oracle.ts";
-import { type Program, programs, type Result, type Running, start } from "./lib/program.ts";
+import {
+  oneProgram,
+  type Program,
+  programs,
+  type Result,
+  type Running,
+  start,
+} from "./lib/program.ts";
 import { type Sandbox, TemporaryDirectory } from "./lib/sandbox_env.ts";
-import { flipped, swarm } from "./lib/swarm_peer.ts";
+import { flipped, pausing, swarm } from "./lib/swarm_peer.ts";
 
 /** 8 MB, 31 pieces: a large file and some that are not. */
 const NODES = [
@@ -145,7 +152,9 @@ for (const program of programs()) {
       assert.ok(copies < 2.2, `the seed gave ${copies} copies to three`);
     },
   });
+}
 
+for (const program of oneProgram()) {
   Deno.test({
     name:
       `${program.name}: piece digests that lie poison nobody: all end right, and the liar is dropped`,
@@ -247,30 +256,6 @@ for (const program of programs()) {
       if (after !== undefined) assertPieces(after, right);
     },
   });
-}
-
-/** Answers the content slowly until it may go on: some of it, and then a bit now and then. */
-function pausing(answering: Answering, going: Promise<void>): Answering {
-  return (asked) => {
-    const answer = answering(asked);
-    if (!asked.path.endsWith("/content") || !(answer?.body instanceof Uint8Array)) return answer;
-    return { ...answer, body: slowly(answer.body, going) };
-  };
-}
-
-async function* slowly(body: Uint8Array, going: Promise<void>): AsyncGenerator<Uint8Array> {
-  let at = Math.min(body.length, 3_800_000);
-  yield body.subarray(0, at);
-  let over = false;
-  void going.then(() => over = true);
-  for (; at < body.length && !over; at += 100) {
-    yield body.subarray(at, at + 100);
-    const tick = Promise.withResolvers<void>();
-    const timer = setTimeout(tick.resolve, 500);
-    await Promise.race([going, tick.promise]);
-    clearTimeout(timer);
-  }
-  if (at < body.length) yield body.subarray(at);
 }
 
 /** TCP ports on which a process listens. */

@@ -9,7 +9,7 @@ import { file } from "../vectors/trees.ts";
 import { eventsOf } from "./lib/events.ts";
 import { digestsIn, machine, serveOn } from "./lib/machine.ts";
 import { verify } from "./lib/oracle.ts";
-import { programs, run, start } from "./lib/program.ts";
+import { oneProgram, run, start } from "./lib/program.ts";
 import { TemporaryDirectory } from "./lib/sandbox_env.ts";
 
 const ROUNDS = 20;
@@ -27,7 +27,7 @@ const PIECE = pieceSize(SIZE);
 /** What may be lost: a piece of each large file, and small files that are not complete. */
 const LOST = 3 * PIECE;
 
-for (const program of programs()) {
+for (const program of oneProgram()) {
   Deno.test({
     name:
       `${program.name}: killed ${ROUNDS} times at any moment, it fetches again only what was in flight`,

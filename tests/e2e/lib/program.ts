@@ -51,6 +51,11 @@ export function programs(): Program[] {
   return compiled === undefined ? [fromSource()] : [fromSource(), compiled];
 }
 
+/** One of them: for what takes long and does not depend on how the program was packed. */
+export function oneProgram(): Program[] {
+  return programs().slice(0, 1);
+}
+
 /** The compiled program, when `.ci/run` or the user says where one is. */
 export function compiledProgram(): Program | undefined {
   const path = Deno.env.get("ZERO_SHARE_COMPILED") || Deno.env.get("ZERO_SHARE");

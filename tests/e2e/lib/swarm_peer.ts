@@ -90,3 +90,27 @@ export function flipped(
   for (const place of places) other[place]! ^= 1;
   return other;
 }
+
+/** Answers the content slowly until it may go on: some of it, and then a bit now and then. */
+export function pausing(answering: Answering, going: Promise<void>): Answering {
+  return (asked) => {
+    const answer = answering(asked);
+    if (!asked.path.endsWith("/content") || !(answer?.body instanceof Uint8Array)) return answer;
+    return { ...answer, body: slowly(answer.body, going) };
+  };
+}
+
+async function* slowly(body: Uint8Array, going: Promise<void>): AsyncGenerator<Uint8Array> {
+  let at = Math.min(body.length, 3_800_000);
+  yield body.subarray(0, at);
+  let over = false;
+  void going.then(() => over = true);
+  for (; at < body.length && !over; at += 100) {
+    yield body.subarray(at, at + 100);
+    const tick = Promise.withResolvers<void>();
+    const timer = setTimeout(tick.resolve, 500);
+    await Promise.race([going, tick.promise]);
+    clearTimeout(timer);
+  }
+  if (at < body.length) yield body.subarray(at);
+}
