@@ -11,20 +11,11 @@ import { parseArgs } from "node:util";
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /**
- * All that any command needs. `serve` gives up write, run, ffi and env before it serves; the
- * modules of its worker are not reached by an import, so they are named here.
+ * All that any command needs: Deno lets only who may do everything see how another process of this
+ * user gets on (`lib/zeroinstall/activity.ts`). `serve` gives it up before it serves; the modules of
+ * its worker are not reached by an import, so they are named here.
  */
-const PERMISSIONS = [
-  "--allow-net",
-  "--allow-read",
-  "--allow-write",
-  "--allow-run",
-  "--allow-env",
-  "--allow-sys",
-  // `run` becomes 0install by execv.
-  "--allow-ffi",
-  "--no-prompt",
-];
+const PERMISSIONS = ["--allow-all", "--no-prompt"];
 const WORKERS = ["lib/sandbox/serve_worker.ts"];
 
 const { values } = parseArgs({
