@@ -31,6 +31,9 @@ export interface QuestionsOptions {
   readonly holdings: (member: Member, has: Holdings) => void;
 }
 
+/** From so many bytes on it shows how fast a wire is: less may come at once, out of some buffer. */
+const LONG_ENOUGH = 4 * 1024 * 1024;
+
 /** So much of a span has to be missing for whole pieces of it to be asked for, which may be compressed. */
 const WORTH_COMPRESSING = 0.9;
 
@@ -105,7 +108,7 @@ export class Questions {
         const step = write(() => block.push(part.bytes));
         used += step.used;
         if (step.wrote) onProgress();
-        if (schedule.useless(ask.id)) return false;
+        if (schedule.useless(ask.id) || this.#wantsCompressed(member, bytes, came)) return false;
       }
     } finally {
       // After an abort nothing is written: whoever aborts may have closed the files.
@@ -209,6 +212,16 @@ export class Questions {
   async #count(member: Member, bytes: number, signal: AbortSignal): Promise<void> {
     member.tally.bytes += bytes;
     if (this.#options.limit !== undefined) await this.#options.limit.take(bytes, signal);
+  }
+
+  /** Whether a long answer that is not compressed turns out to be slow: the rest may come compressed. */
+  #wantsCompressed(member: Member, bytes: Bytes, came: number): boolean {
+    const left = bytes.range.end - bytes.range.start - came;
+    if (bytes.compressed || came < LONG_ENOUGH || left < LONG_ENOUGH) return false;
+    const { compression } = this.#options;
+    const before = compression.accepts(member.name);
+    compression.measured(member.name, { bytes: came, seconds: bytes.waitedSeconds });
+    return !before && compression.accepts(member.name);
   }
 
   #measure(member: Member, bytes: Bytes, came: number): void {
