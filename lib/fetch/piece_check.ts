@@ -46,13 +46,12 @@ export class PieceCheck {
     this.#distrusted.add(peer);
   }
 
-  /** Goes by these digests no more, nor by any of who gave them. Returns who that was. */
-  discard(): string | undefined {
+  /** Goes by these digests no more, nor by any of who gave them. */
+  discard(): void {
     const source = this.#adopted?.source;
     if (source !== undefined) this.#distrusted.add(source);
     this.#adopted = undefined;
     this.#claims.clear();
-    return source;
   }
 
   /** Whether these are the bytes of a piece, as far as that is known. */
