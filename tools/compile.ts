@@ -33,6 +33,8 @@ const { code } = await new Deno.Command(compiler, {
     // The gate has checked the types.
     "--no-check",
     ...await supported("--exclude-unused-npm"),
+    // It would be read from the directory for temporary files, where any user can put one.
+    "--no-code-cache",
     ...PERMISSIONS,
     ...WORKERS.flatMap((module) => ["--include", module]),
     ...(values.target === undefined ? [] : ["--target", values.target]),

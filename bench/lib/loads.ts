@@ -3,7 +3,8 @@
 import { mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 
-import { digestOf, parseDigest } from "../../lib/manifest/digest.ts";
+import { parseDigest } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { generateManifest } from "../../lib/manifest/generate.ts";
 import { formatManifest, type Manifest } from "../../lib/manifest/manifest.ts";
 import { verifyTree } from "../../lib/manifest/verify.ts";

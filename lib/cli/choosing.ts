@@ -56,8 +56,8 @@ export async function choose(
     call.command === "update" || call.command === "add";
   const memory = solves
     // What an application requires is not among the things that are looked at.
-    ? before === undefined ? memoryOf(zeroInstall, call, target, environment) : undefined
-    : new SelectionMemory(memoryDirectory(environment), [resolve(before)], [resolve(before)]);
+    ? before === undefined ? await memoryOf(zeroInstall, call, target, environment) : undefined
+    : await SelectionMemory.of(memoryDirectory(environment), [resolve(before)], [resolve(before)]);
   const remembered = memory?.recall();
   if (remembered !== undefined && !remembered.some(lacks)) {
     return { missing: [], anew: before === undefined, offline };
@@ -81,15 +81,15 @@ export async function choose(
 }
 
 /** Where the answer is kept; undefined when it is to be asked for, whatever was answered before. */
-function memoryOf(
+async function memoryOf(
   { program }: ZeroInstall,
   call: ZeroInstallCall,
   target: string,
   environment: Environment,
-): SelectionMemory | undefined {
+): Promise<SelectionMemory | undefined> {
   if (hasOption(call, "--refresh", "--gui") || call.command === "update") return undefined;
   const local = isUri(target) ? [] : [resolve(target)];
-  return new SelectionMemory(
+  return await SelectionMemory.of(
     memoryDirectory(environment),
     [program, ...selectArguments(call, target), ...local],
     [

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { InvalidDigest } from "../errors.ts";
 
 /** How a manifest is written and hashed. */
@@ -111,10 +110,9 @@ export function hashNameOf(algorithm: Algorithm): "sha1" | "sha256" {
   return algorithm === "sha1" || algorithm === "sha1new" ? "sha1" : "sha256";
 }
 
-/** The digest that a manifest has: the hash of its exact bytes, with the algorithm's name. */
-export function digestOf(algorithm: Algorithm, manifestBytes: Uint8Array): Digest {
-  const hash = createHash(hashNameOf(algorithm)).update(manifestBytes);
-  const value = algorithm === "sha256new" ? base32(hash.digest()) : hash.digest("hex");
+/** The digest whose value is this hash: all bytes that `hashNameOf` gives. */
+export function digestOfHash(algorithm: Algorithm, hash: Uint8Array): Digest {
+  const value = algorithm === "sha256new" ? base32(hash) : hash.toHex();
   return PREFIXES[algorithm] + value as Digest;
 }
 

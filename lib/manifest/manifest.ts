@@ -1,5 +1,6 @@
 import { InvalidManifest, ManifestMismatch } from "../errors.ts";
-import { type Algorithm, algorithmOf, type Digest, digestOf, hashNameOf } from "./digest.ts";
+import { type Algorithm, algorithmOf, type Digest, hashNameOf } from "./digest.ts";
+import { digestOf } from "./digest_of.ts";
 import { GroupedNesting, InterleavedNesting, type Nesting } from "./nesting.ts";
 import { nameProblem } from "./safe_path.ts";
 

@@ -1,5 +1,5 @@
 import { DamagedImplementation } from "../errors.ts";
-import { digestOf } from "./digest.ts";
+import { digestOf } from "./digest_of.ts";
 import { listDirectory } from "./list_directory.ts";
 import { type Entry, formatManifest, type Manifest, MANIFEST_NAME } from "./manifest.ts";
 

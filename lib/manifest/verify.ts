@@ -1,6 +1,7 @@
 import { VerificationFailed } from "../errors.ts";
 import { manifestDifference } from "./difference.ts";
-import { type Algorithm, algorithmOf, type Digest, digestOf } from "./digest.ts";
+import { type Algorithm, algorithmOf, type Digest } from "./digest.ts";
+import { digestOf } from "./digest_of.ts";
 import { generateManifest, type GenerateOptions } from "./generate.ts";
 import { formatManifest, MANIFEST_NAME } from "./manifest.ts";
 

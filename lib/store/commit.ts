@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { ManifestMismatch, StoreFailed, VerificationFailed } from "../errors.ts";
-import { algorithmOf, digestOf, hashNameOf } from "../manifest/digest.ts";
+import { algorithmOf, hashNameOf } from "../manifest/digest.ts";
+import { digestOf } from "../manifest/digest_of.ts";
 import { generateManifest, type GenerateOptions } from "../manifest/generate.ts";
 import {
   type Entry,

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
-import { algorithmOf, type Digest, digestOf, hashNameOf } from "../manifest/digest.ts";
+import { algorithmOf, type Digest, hashNameOf } from "../manifest/digest.ts";
+import { digestOf } from "../manifest/digest_of.ts";
 import { type FileEntry, MANIFEST_NAME, parseManifest } from "../manifest/manifest.ts";
 import { resolveEntries } from "../manifest/resolve.ts";
 import { listImplementations, type StoredImplementation } from "./lookup.ts";

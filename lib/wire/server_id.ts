@@ -21,6 +21,5 @@ export function lineOfId(id: string): string {
 
 /** 64 random bits, as they are sent: nobody has the same, and nobody can guess them. */
 export function randomHex(): string {
-  return [...crypto.getRandomValues(new Uint8Array(8))]
-    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return crypto.getRandomValues(new Uint8Array(8)).toHex();
 }

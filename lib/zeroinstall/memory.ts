@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type Digest, isDigest } from "../manifest/digest.ts";
 
 /** Changes when what is kept is written in another way. */
@@ -20,9 +19,19 @@ export class SelectionMemory {
    * @param call what is asked of 0install, to the word
    * @param inputs files and directories whose change may change the answer
    */
-  constructor(directory: string, call: readonly string[], inputs: readonly string[]) {
-    const name = createHash("sha256").update(JSON.stringify([VERSION, call, inputs])).digest("hex");
-    this.#path = `${directory}/${name}.json`;
+  static async of(
+    directory: string,
+    call: readonly string[],
+    inputs: readonly string[],
+  ): Promise<SelectionMemory> {
+    const key = new TextEncoder().encode(JSON.stringify([VERSION, call, inputs]));
+    // Not `node:crypto`, which takes longer to load than all that stands before a program's start.
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", key));
+    return new SelectionMemory(`${directory}/${hash.toHex()}.json`, inputs);
+  }
+
+  private constructor(path: string, inputs: readonly string[]) {
+    this.#path = path;
     this.#inputs = inputs;
   }
 

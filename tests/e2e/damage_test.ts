@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 
-import { digestOf } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { addImplementation, type Implementation, noise } from "../serve/implementations.ts";
 import { needs } from "../skips.ts";
 import { directory as folder, file, type Node } from "../vectors/trees.ts";

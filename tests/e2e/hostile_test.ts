@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { digestOf } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { streamOf } from "../serve/implementations.ts";
 import { file } from "../vectors/trees.ts";
 import { but, CASES, NODES, text } from "./lib/hostile_contents.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
-import { digestOf } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { addImplementation, type Implementation, streamOf } from "../serve/implementations.ts";
 import { needs } from "../skips.ts";
 import { file } from "../vectors/trees.ts";

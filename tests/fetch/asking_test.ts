@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { type Answer, Asking } from "../../lib/fetch/asking.ts";
-import { type Digest, digestOf } from "../../lib/manifest/digest.ts";
+import { type Digest } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { fromSystem } from "../../lib/net/interfaces.ts";
 import { decodeQuery, type Query } from "../../lib/wire/query.ts";
 import { encodeReply, type Reply } from "../../lib/wire/reply.ts";

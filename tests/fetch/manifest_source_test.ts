@@ -5,7 +5,7 @@ import { Crowd } from "../../lib/fetch/crowd.ts";
 import type { FetchEvent } from "../../lib/fetch/events.ts";
 import { findManifest } from "../../lib/fetch/manifest_source.ts";
 import { Member } from "../../lib/fetch/member.ts";
-import { digestOf } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { formatManifest } from "../../lib/manifest/manifest.ts";
 import { openStaging } from "../../lib/store/staging.ts";
 import { SECOND_MANIFEST_MS } from "../../lib/wire/limits.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Turns } from "../../lib/fetch/turns.ts";
-import { digestOf } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import {
   CLAIM_FRESH_MS,
   MAX_TURNS_IN_VAIN,

@@ -5,12 +5,12 @@ import {
   algorithmOf,
   ALGORITHMS,
   type Digest,
-  digestOf,
   hashNameOf,
   isDigest,
   parseDigest,
   parseDigestList,
 } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 
 // Of an empty manifest, as Zero Install names an empty tree.
 const EMPTY = {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { UnsupportedTree } from "../../lib/errors.ts";
-import { ALGORITHMS, digestOf } from "../../lib/manifest/digest.ts";
+import { ALGORITHMS } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { generateManifest } from "../../lib/manifest/generate.ts";
 import { formatManifest, parseManifest } from "../../lib/manifest/manifest.ts";
 import { buildTree } from "../vectors/build.ts";

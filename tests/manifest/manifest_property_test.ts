@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { InvalidManifest } from "../../lib/errors.ts";
-import { ALGORITHMS, digestOf } from "../../lib/manifest/digest.ts";
+import { ALGORITHMS } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { formatManifest, parseManifest, readManifest } from "../../lib/manifest/manifest.ts";
 import { ANY_NAME, entriesOf, FEW_NAMES, models } from "./model.ts";
 

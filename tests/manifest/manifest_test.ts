@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { InvalidManifest, ManifestMismatch } from "../../lib/errors.ts";
-import { type Algorithm, ALGORITHMS, digestOf } from "../../lib/manifest/digest.ts";
+import { type Algorithm, ALGORITHMS } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import {
   formatManifest,
   parseManifest,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { VerificationFailed } from "../../lib/errors.ts";
-import { ALGORITHMS, type Digest, digestOf, parseDigest } from "../../lib/manifest/digest.ts";
+import { ALGORITHMS, type Digest, parseDigest } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { generateManifest } from "../../lib/manifest/generate.ts";
 import { formatManifest } from "../../lib/manifest/manifest.ts";
 import { verifyTree } from "../../lib/manifest/verify.ts";

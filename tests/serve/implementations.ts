@@ -2,7 +2,8 @@
 
 import { createCipheriv } from "node:crypto";
 import fc from "fast-check";
-import { type Algorithm, type Digest, digestOf } from "../../lib/manifest/digest.ts";
+import { type Algorithm, type Digest } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { generateManifest } from "../../lib/manifest/generate.ts";
 import { formatManifest, type Manifest, pathOf } from "../../lib/manifest/manifest.ts";
 import { buildTree } from "../vectors/build.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { ALGORITHMS, digestOf, hashNameOf } from "../../lib/manifest/digest.ts";
+import { ALGORITHMS, hashNameOf } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { type FileEntry, type Manifest, pathOf } from "../../lib/manifest/manifest.ts";
 import { findLocalFiles, type FindOptions } from "../../lib/store/file_index.ts";
 import { addImplementation, noise, TREES } from "../serve/implementations.ts";

@@ -1,6 +1,7 @@
 /** Trees for the tests of stores, and what a fetch does with them in small. */
 
-import { type Algorithm, type Digest, digestOf } from "../../lib/manifest/digest.ts";
+import { type Algorithm, type Digest } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { generateManifest } from "../../lib/manifest/generate.ts";
 import { formatManifest, type Manifest, pathOf } from "../../lib/manifest/manifest.ts";
 import type { Staging } from "../../lib/store/staging.ts";

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { digestOf, parseDigest } from "../../lib/manifest/digest.ts";
+import { parseDigest } from "../../lib/manifest/digest.ts";
+import { digestOf } from "../../lib/manifest/digest_of.ts";
 import { contentStream, pieceSize } from "../../lib/manifest/layout.ts";
 import { pathOf, readManifest } from "../../lib/manifest/manifest.ts";
 import { GROUP } from "../../lib/net/multicast.ts";

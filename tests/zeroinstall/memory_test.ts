@@ -8,17 +8,20 @@ const WANTED = [
   [parseDigest(`sha1=${"2".repeat(40)}`)],
 ];
 
-function memoryIn({ path }: TemporaryDirectory, call = ["select", "URI"]): SelectionMemory {
-  return new SelectionMemory(`${path}/memory`, call, [`${path}/feeds`, `${path}/settings`]);
+function memoryIn(
+  { path }: TemporaryDirectory,
+  call = ["select", "URI"],
+): Promise<SelectionMemory> {
+  return SelectionMemory.of(`${path}/memory`, call, [`${path}/feeds`, `${path}/settings`]);
 }
 
 Deno.test("what was chosen is remembered until something that it depends on changes", async () => {
   await using directory = new TemporaryDirectory();
   const { path } = directory;
-  assert.equal(memoryIn(directory).recall(), undefined);
-  memoryIn(directory).keep(WANTED);
-  assert.deepEqual(memoryIn(directory).recall(), WANTED);
-  assert.deepEqual(memoryIn(directory).recall(), WANTED, "again");
+  assert.equal((await memoryIn(directory)).recall(), undefined);
+  (await memoryIn(directory)).keep(WANTED);
+  assert.deepEqual((await memoryIn(directory)).recall(), WANTED);
+  assert.deepEqual((await memoryIn(directory)).recall(), WANTED, "again");
 
   const changes: (() => void)[] = [
     () => Deno.mkdirSync(`${path}/feeds`),
@@ -32,23 +35,23 @@ Deno.test("what was chosen is remembered until something that it depends on chan
   ];
   for (const change of changes) {
     change();
-    assert.equal(memoryIn(directory).recall(), undefined, `${change}`);
-    memoryIn(directory).keep(WANTED);
-    assert.deepEqual(memoryIn(directory).recall(), WANTED);
+    assert.equal((await memoryIn(directory)).recall(), undefined, `${change}`);
+    (await memoryIn(directory)).keep(WANTED);
+    assert.deepEqual((await memoryIn(directory)).recall(), WANTED);
   }
 });
 
 Deno.test("another call is another memory", async () => {
   await using directory = new TemporaryDirectory();
-  memoryIn(directory).keep(WANTED);
-  assert.equal(memoryIn(directory, ["select", "--source", "URI"]).recall(), undefined);
-  memoryIn(directory, ["select", "--source", "URI"]).keep([]);
-  assert.deepEqual(memoryIn(directory).recall(), WANTED);
+  (await memoryIn(directory)).keep(WANTED);
+  assert.equal((await memoryIn(directory, ["select", "--source", "URI"])).recall(), undefined);
+  (await memoryIn(directory, ["select", "--source", "URI"])).keep([]);
+  assert.deepEqual((await memoryIn(directory)).recall(), WANTED);
 });
 
 Deno.test("a memory that is damaged, or names what is no digest, is none", async () => {
   await using directory = new TemporaryDirectory();
-  memoryIn(directory).keep(WANTED);
+  (await memoryIn(directory)).keep(WANTED);
   const [{ name }] = [...Deno.readDirSync(`${directory.path}/memory`)] as [Deno.DirEntry];
   const file = `${directory.path}/memory/${name}`;
   const text = Deno.readTextFileSync(file);
@@ -65,13 +68,13 @@ Deno.test("a memory that is damaged, or names what is no digest, is none", async
   ) {
     assert.notEqual(damaged, text);
     Deno.writeTextFileSync(file, damaged);
-    assert.equal(memoryIn(directory).recall(), undefined, damaged);
+    assert.equal((await memoryIn(directory)).recall(), undefined, damaged);
   }
 });
 
 Deno.test("where nothing can be written, nothing is remembered and nothing fails", async () => {
   await using directory = new TemporaryDirectory();
   Deno.writeTextFileSync(`${directory.path}/memory`, "a file");
-  memoryIn(directory).keep(WANTED);
-  assert.equal(memoryIn(directory).recall(), undefined);
+  (await memoryIn(directory)).keep(WANTED);
+  assert.equal((await memoryIn(directory)).recall(), undefined);
 });

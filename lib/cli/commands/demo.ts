@@ -1,5 +1,5 @@
 import { ShareError, UsageError } from "../../errors.ts";
-import { digestOf } from "../../manifest/digest.ts";
+import { digestOf } from "../../manifest/digest_of.ts";
 import { generateManifest } from "../../manifest/generate.ts";
 import { formatManifest } from "../../manifest/manifest.ts";
 import { commit, sealUnpacked } from "../../store/commit.ts";
