@@ -1,0 +1,155 @@
+import {
+  createZstdCompress,
+  createZstdDecompress,
+  zstdCompressSync,
+  zstdDecompressSync,
+} from "node:zlib";
+
+/**
+ * What the functions of `node:zlib` call themselves, once for each of their buffers. It is not
+ * documented, but npm packages have called it for ten years (`pngjs` among them), so that Node and
+ * Deno keep it; what is done with it here is tried before it is used.
+ */
+interface Handle {
+  onerror: (message: string) => void;
+  reset(): void;
+  close(): void;
+  writeSync(
+    flush: number,
+    input: Uint8Array,
+    inputOffset: number,
+    inputLength: number,
+    output: Uint8Array,
+    outputOffset: number,
+    outputLength: number,
+  ): void;
+}
+
+/** A stream of `node:zlib`, with what it keeps to itself. */
+interface Stream {
+  readonly _handle: Handle;
+  /** After a call: how much of the output is free, and how much of the input was not taken. */
+  readonly _writeState: Uint32Array;
+}
+
+/** No more input comes (ZSTD_e_end). */
+const END = 2;
+
+/** The stream's own buffer is not used: the smallest there is. */
+const UNUSED = { chunkSize: 64 };
+
+/** Parameters by their number in zstd.h: Deno 2.6 does not name them. */
+const COMPRESSION_LEVEL = 100;
+
+/** A frame of one segment that holds the byte 7, stored (RFC 8878). */
+const SEVEN = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 1, 0x09, 0, 0, 7);
+
+/** zstd on buffers of the caller. */
+export interface ZstdCalls {
+  /**
+   * Expands one frame into `room`.
+   *
+   * @returns how many bytes that made: all of `room` when there might be more
+   * @throws an Error for what is no frame, or not exactly one
+   */
+  expand(frame: Uint8Array, room: Uint8Array): number;
+  /**
+   * Compresses into `room`, which has to be large enough, one frame that has its content size in its
+   * header; it may be followed by an empty one.
+   *
+   * @returns how many bytes that made
+   */
+  compress(bytes: Uint8Array, level: number, room: Uint8Array): number;
+}
+
+/** What every runtime with zstd can do; each call makes a state and buffers anew. */
+export const PLAIN_CALLS: ZstdCalls = {
+  expand(frame, room) {
+    const bytes = zstdDecompressSync(frame, {
+      maxOutputLength: room.length,
+      chunkSize: Math.max(UNUSED.chunkSize, room.length),
+    });
+    room.set(bytes);
+    return bytes.length;
+  },
+  compress(bytes, level, room) {
+    const frame = zstdCompressSync(bytes, optionsFor(bytes, level));
+    room.set(frame);
+    return frame.length;
+  },
+};
+
+function optionsFor(bytes: Uint8Array, level: number) {
+  return { params: { [COMPRESSION_LEVEL]: level }, pledgedSrcSize: bytes.length };
+}
+
+/**
+ * The same without what `node:zlib` does beside zstd: making, filling and giving back its buffers
+ * takes as long as expanding a piece does.
+ */
+class DirectCalls implements ZstdCalls {
+  #expander: Stream | undefined;
+
+  expand(frame: Uint8Array, room: Uint8Array): number {
+    this.#expander ??= createZstdDecompress(UNUSED) as unknown as Stream;
+    try {
+      this.#expander._handle.reset();
+      const { made, left } = call(this.#expander, frame, room);
+      if (left > 0 && made < room.length) throw new Error("there is something behind the frame");
+      return made;
+    } catch (error) {
+      // What a frame that is none left in it is not worth finding out.
+      this.#expander._handle.close();
+      this.#expander = undefined;
+      throw error;
+    }
+  }
+
+  compress(bytes: Uint8Array, level: number, room: Uint8Array): number {
+    // The content size can only be said to a new one.
+    const options = { ...UNUSED, ...optionsFor(bytes, level) };
+    const stream = createZstdCompress(options) as unknown as Stream;
+    try {
+      const { made, left } = call(stream, bytes, room);
+      if (left > 0 || made === room.length) throw new Error("Cannot compress into so little room");
+      return made;
+    } finally {
+      stream._handle.close();
+    }
+  }
+}
+
+function call(
+  { _handle, _writeState }: Stream,
+  input: Uint8Array,
+  output: Uint8Array,
+): { made: number; left: number } {
+  let failure: string | undefined;
+  _handle.onerror = (message) => failure = message;
+  _handle.writeSync(END, input, 0, input.length, output, 0, output.length);
+  if (failure !== undefined) throw new Error(failure);
+  return { made: output.length - _writeState[0]!, left: _writeState[1]! };
+}
+
+let calls: ZstdCalls | undefined;
+
+/** The fastest way to call zstd here. Only where the runtime has it. */
+export function zstdCalls(): ZstdCalls {
+  return calls ??= directCalls() ?? PLAIN_CALLS;
+}
+
+/** Undefined where this runtime is built differently. */
+export function directCalls(): ZstdCalls | undefined {
+  try {
+    const direct = new DirectCalls();
+    const frame = new Uint8Array(64);
+    const made = direct.compress(Uint8Array.of(7), 1, frame);
+    for (const one of [SEVEN, frame.subarray(0, made)]) {
+      const room = new Uint8Array(2);
+      if (direct.expand(one, room) !== 1 || room[0] !== 7) return undefined;
+    }
+    return direct;
+  } catch {
+    return undefined;
+  }
+}
