@@ -2,9 +2,6 @@ import { InvalidCoding } from "../errors.ts";
 import { zstdCalls } from "./zstd_calls.ts";
 import { FrameSplitter } from "./zstd_frames.ts";
 
-/** The fastest level that still finds what repeats: a server compresses while others wait. */
-const LEVEL = 1;
-
 /** A magic number, and a header that says: one segment, its size follows in 4 bytes (RFC 8878). */
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 const SINGLE_SEGMENT = 0xa0;
@@ -40,7 +37,7 @@ export function hasZstd(): boolean {
 export function compressFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const most = bytes.length + (bytes.length >> 8) + MAX_GROWTH;
   if (scratch.length < most) scratch = new Uint8Array(most);
-  const made = zstdCalls().compress(bytes, LEVEL, scratch);
+  const made = zstdCalls().compress(bytes, scratch);
   // Deno's zlib may put an empty frame behind the one that holds everything.
   const [frame] = new FrameSplitter(made).push(scratch.subarray(0, made));
   // What is kept must not be a small part of a large buffer.
