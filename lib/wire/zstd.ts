@@ -1,6 +1,6 @@
 import { InvalidCoding } from "../errors.ts";
 import { zstdCalls } from "./zstd_calls.ts";
-import { FrameSplitter } from "./zstd_frames.ts";
+import { frameSize } from "./zstd_frames.ts";
 
 /** A magic number, and a header that says: one segment, its size follows in 4 bytes (RFC 8878). */
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
@@ -38,10 +38,9 @@ export function compressFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const most = bytes.length + (bytes.length >> 8) + MAX_GROWTH;
   if (scratch.length < most) scratch = new Uint8Array(most);
   const made = zstdCalls().compress(bytes, scratch);
-  // Deno's zlib may put an empty frame behind the one that holds everything.
-  const [frame] = new FrameSplitter(made).push(scratch.subarray(0, made));
-  // What is kept must not be a small part of a large buffer.
-  return frame!.slice();
+  // Deno's zlib may put an empty frame behind the one that holds everything. And what is kept must
+  // not be a small part of a large buffer.
+  return scratch.slice(0, frameSize(scratch.subarray(0, made)));
 }
 
 /** The same without compressing, for what does not shrink. Needs no zstd. */
