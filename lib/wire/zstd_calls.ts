@@ -69,10 +69,10 @@ const SEVEN = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 1, 0x09, 0, 0, 7);
 /** zstd on buffers of the caller. */
 export interface ZstdCalls {
   /**
-   * Expands one frame into `room`.
+   * Expands one frame into `room`. Of one that is cut off comes what is there.
    *
    * @returns how many bytes that made: all of `room` when there might be more
-   * @throws an Error for what is no frame, or not exactly one
+   * @throws an Error for what is no frame
    */
   expand(frame: Uint8Array, room: Uint8Array): number;
   /**
