@@ -23,12 +23,19 @@ export class Block {
   push(part: Uint8Array): boolean {
     let wrote = false;
     for (let at = 0; at < part.length;) {
+      if (this.#filled === 0 && part.length - at >= BLOCK_SIZE) {
+        at += this.#write(part.subarray(at, at + BLOCK_SIZE));
+        wrote = true;
+        continue;
+      }
       const count = Math.min(part.length - at, BLOCK_SIZE - this.#filled);
       this.#buffer.set(part.subarray(at, at + count), this.#filled);
       this.#filled += count;
       at += count;
       if (this.#filled === BLOCK_SIZE) {
-        this.#write(this.#assembly.wholeFilesEnd(this.#offset, this.#offset + this.#filled));
+        const written = this.#write(this.#buffer);
+        this.#buffer.copyWithin(0, written);
+        this.#filled -= written;
         wrote = true;
       }
     }
@@ -37,14 +44,20 @@ export class Block {
 
   /** Hands over what is left. */
   flush(): void {
-    if (this.#filled > 0) this.#write(this.#offset + this.#filled);
+    if (this.#filled > 0) this.#hand(this.#buffer.subarray(0, this.#filled));
+    this.#filled = 0;
   }
 
-  #write(end: number): void {
-    const count = end - this.#offset;
-    this.#assembly.write(this.#offset, this.#buffer.subarray(0, count), this.#from);
-    this.#buffer.copyWithin(0, count, this.#filled);
-    this.#offset = end;
-    this.#filled -= count;
+  /** Hands a full block over, but not the beginning of a small file at its end; returns how much. */
+  #write(block: Uint8Array): number {
+    const end = this.#assembly.wholeFilesEnd(this.#offset, this.#offset + block.length);
+    const bytes = block.subarray(0, end - this.#offset);
+    this.#hand(bytes);
+    return bytes.length;
+  }
+
+  #hand(bytes: Uint8Array): void {
+    this.#assembly.write(this.#offset, bytes, this.#from);
+    this.#offset += bytes.length;
   }
 }

@@ -1,6 +1,6 @@
 import { InvalidCoding, PeerFailed, PeerLied } from "../errors.ts";
 import type { ByteRange } from "../wire/range.ts";
-import { expandFrame } from "../wire/zstd.ts";
+import { expandFrame, roomFor } from "../wire/zstd.ts";
 import { FrameSplitter } from "../wire/zstd_frames.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
 import type { Answer } from "./answer.ts";
@@ -11,7 +11,7 @@ export interface Part {
   readonly offset: number;
   /** They are gone when the next part is asked for. */
   readonly bytes: Uint8Array;
-  /** The compressed frame that they came as: then they are one whole piece. */
+  /** The compressed frame that they came as: then they are one whole piece. Gone with them. */
   readonly frame?: Uint8Array<ArrayBuffer>;
 }
 
@@ -77,13 +77,14 @@ export class Bytes implements Disposable {
     const each = this.#framed!;
     const splitter = new FrameSplitter(each + (each >> 6) + ZSTD_OVERHEAD);
     let left = this.range.end - this.range.start;
+    const room = new Uint8Array(roomFor(Math.min(each, left)));
     try {
       for await (const bytes of this.#answer.bodyInPlace(BLOCK_SIZE)) {
         this.wire += bytes.length;
         for (const frame of splitter.push(bytes)) {
           const size = Math.min(each, left);
           if (size === 0) throw new PeerLied(this.#peer, "more pieces than were asked for");
-          yield { bytes: expandFrame(frame, size), frame };
+          yield { bytes: expandFrame(frame, size, room), frame };
           left -= size;
         }
       }

@@ -161,7 +161,7 @@ export class Questions {
         await this.#count(member, part.bytes.length, signal);
         room.set(part.bytes, filled);
         filled += part.bytes.length;
-        frame = part.frame;
+        frame = part.frame?.slice();
       }
       signal.throwIfAborted();
       this.#takePiece(piece, room.subarray(0, filled), member, frame);

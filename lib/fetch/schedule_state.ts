@@ -156,6 +156,12 @@ export class Situation {
   /** Takes an ask out of flight: what it still owed may be asked of others. */
   close(flight: Flight): void {
     for (const piece of flight.owes ?? []) this.flightsOf[piece]! -= 1;
+    // What was broken off goes on where it is broken off: what comes in order needs no reading back.
+    const [broken] = flight.owes ?? [];
+    const { ask } = flight;
+    if (ask.kind === "span" && broken !== undefined && broken > ask.first) {
+      flight.peer.continues = broken;
+    }
     this.flights.delete(flight.ask.id);
     flight.peer.flight = undefined;
   }

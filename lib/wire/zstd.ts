@@ -1,12 +1,6 @@
-import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { InvalidCoding } from "../errors.ts";
-import { FrameSplitter } from "./zstd_frames.ts";
-
-/** Parameters by their number in zstd.h: Deno 2.6 does not name them. */
-const COMPRESSION_LEVEL = 100;
-
-/** The fastest level that still finds what repeats: a server compresses while others wait. */
-const LEVEL = 1;
+import { zstdCalls } from "./zstd_calls.ts";
+import { frameSize } from "./zstd_frames.ts";
 
 /** A magic number, and a header that says: one segment, its size follows in 4 bytes (RFC 8878). */
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
@@ -16,8 +10,14 @@ const SINGLE_SEGMENT = 0xa0;
 const MAX_BLOCK_SIZE = 128 * 1024;
 const BLOCK_HEADER_SIZE = 3;
 
-/** In bytes: a chunk that is full makes zlib begin another one; and it takes none of under 64. */
-const CHUNK_MARGIN = 64;
+/** In bytes: whether there is more than was expected shows in what is behind it. */
+const MARGIN = 64;
+
+/** What compressing makes of bytes that do not shrink: 3 bytes a block, and the ends of the frame. */
+const MAX_GROWTH = 1024;
+
+/** For what is being compressed: one call follows the other. */
+let scratch = new Uint8Array(0);
 
 let can: boolean | undefined;
 
@@ -35,12 +35,12 @@ export function hasZstd(): boolean {
 
 /** These bytes as one zstd frame with its content size in its header. Only where `hasZstd`. */
 export function compressFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const options = { params: { [COMPRESSION_LEVEL]: LEVEL }, pledgedSrcSize: bytes.length };
-  const compressed = zstdCompressSync(bytes, options);
-  // Deno's zlib may put an empty frame behind the one that holds everything. Cutting it off also
-  // makes a copy: what is kept must not be a small part of a large buffer.
-  const [frame] = new FrameSplitter(compressed.length).push(compressed);
-  return frame!;
+  const most = bytes.length + (bytes.length >> 8) + MAX_GROWTH;
+  if (scratch.length < most) scratch = new Uint8Array(most);
+  const made = zstdCalls().compress(bytes, scratch);
+  // Deno's zlib may put an empty frame behind the one that holds everything. And what is kept must
+  // not be a small part of a large buffer.
+  return scratch.slice(0, frameSize(scratch.subarray(0, made)));
 }
 
 /** The same without compressing, for what does not shrink. Needs no zstd. */
@@ -62,22 +62,30 @@ export function storedFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return frame;
 }
 
+/** How large a room has to be for a frame of so many bytes of content to be expanded in it. */
+export function roomFor(size: number): number {
+  return size + MARGIN;
+}
+
 /**
  * What a frame holds. Only where `hasZstd`.
  *
+ * @param room where to expand it to, of at least `roomFor(size)` bytes: what is returned is in there
  * @throws InvalidCoding when that is not exactly `size` bytes, or nothing at all
  */
-export function expandFrame(frame: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
-  let bytes;
+export function expandFrame(
+  frame: Uint8Array,
+  size: number,
+  room: Uint8Array<ArrayBuffer> = new Uint8Array(roomFor(size)),
+): Uint8Array<ArrayBuffer> {
+  let made;
   try {
-    // With room for all of it at once, nothing has to be put together afterwards.
-    const chunkSize = size + CHUNK_MARGIN;
-    bytes = zstdDecompressSync(frame, { maxOutputLength: Math.max(1, size), chunkSize });
+    made = zstdCalls().expand(frame, room.subarray(0, roomFor(size)));
   } catch (cause) {
     throw new InvalidCoding("it is not a zstd frame of the expected size", { cause });
   }
-  if (bytes.length !== size) {
-    throw new InvalidCoding(`a frame of ${size} bytes was expected, found ${bytes.length}`);
+  if (made !== size) {
+    throw new InvalidCoding(`a frame of ${size} bytes was expected, found ${made}`);
   }
-  return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
+  return room.subarray(0, size);
 }

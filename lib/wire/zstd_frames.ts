@@ -3,9 +3,6 @@ import { InvalidCoding } from "../errors.ts";
 /** Of every frame, little-endian (RFC 8878, section 3.1.1). */
 const MAGIC = 0xfd2fb528;
 
-/** In bytes: magic number, descriptor, window, dictionary, content size. */
-const MAX_HEADER_SIZE = 4 + 1 + 1 + 4 + 8;
-
 const BLOCK_HEADER_SIZE = 3;
 const CHECKSUM_SIZE = 4;
 
@@ -19,10 +16,11 @@ const RLE = 1;
 export class FrameSplitter {
   readonly #maxFrameSize: number;
   #buffer = new Uint8Array(64 * 1024);
+  /** Where in the buffer the first frame begins that was not given out. */
+  #start = 0;
   #filled = 0;
-  /** How far the frame at the beginning of the buffer has been looked through. */
+  /** How far that frame has been looked through, from its beginning. */
   #seen = 0;
-  #hasChecksum = false;
 
   /** @param maxFrameSize in bytes: a longer frame is refused */
   constructor(maxFrameSize: number) {
@@ -31,69 +29,90 @@ export class FrameSplitter {
 
   /** Whether a frame has begun that has not ended. */
   get unfinished(): boolean {
-    return this.#filled > 0;
+    return this.#filled > this.#start;
   }
 
   /**
-   * Takes what came, and gives the frames that are complete now; each is a copy.
+   * Takes what came, and gives the frames that are complete now; each is gone when the next one is
+   * asked for.
    *
    * @throws InvalidCoding for what is no zstd frame, or too long for one
    */
   *push(bytes: Uint8Array): Generator<Uint8Array<ArrayBuffer>> {
     this.#append(bytes);
-    for (let end; (end = this.#frameEnd()) !== undefined;) {
-      yield this.#buffer.slice(0, end);
-      this.#buffer.copyWithin(0, end, this.#filled);
-      this.#filled -= end;
+    for (let size; (size = this.#frameSize()) !== undefined;) {
+      const frame = this.#buffer.subarray(this.#start, this.#start + size);
+      this.#start += size;
       this.#seen = 0;
+      yield frame;
     }
   }
 
   #append(bytes: Uint8Array): void {
-    const size = this.#filled + bytes.length;
+    const begun = this.#buffer.subarray(this.#start, this.#filled);
+    const size = begun.length + bytes.length;
     if (size > this.#buffer.length) {
-      const larger = new Uint8Array(Math.max(2 * this.#buffer.length, size));
-      larger.set(this.#buffer.subarray(0, this.#filled));
-      this.#buffer = larger;
+      this.#buffer = new Uint8Array(Math.max(2 * this.#buffer.length, size));
     }
-    this.#buffer.set(bytes, this.#filled);
+    this.#buffer.set(begun);
+    this.#buffer.set(bytes, begun.length);
+    this.#start = 0;
     this.#filled = size;
   }
 
-  /** Where the first frame ends; undefined while that is not here. */
-  #frameEnd(): number | undefined {
-    if (this.#seen === 0 && !this.#readHeader()) return undefined;
+  /** The size of the first frame; undefined while not all of it is here. */
+  #frameSize(): number | undefined {
+    const here = this.#buffer.subarray(this.#start, this.#filled);
+    if (this.#seen === 0) {
+      const size = headerSize(here);
+      if (size === undefined) return undefined;
+      this.#seen = size;
+    }
     for (;;) {
-      if (this.#filled < this.#seen + BLOCK_HEADER_SIZE) return undefined;
-      const [a, b, c] = this.#buffer.subarray(this.#seen);
-      const header = a! | b! << 8 | c! << 16;
-      const kind = header >> 1 & 3;
-      if (kind === 3) throw new InvalidCoding("a zstd block of a kind that there is not");
-      const size = kind === RLE ? 1 : header >> 3;
-      const isLast = (header & 1) === 1;
-      const end = this.#seen + BLOCK_HEADER_SIZE + size +
-        (isLast && this.#hasChecksum ? CHECKSUM_SIZE : 0);
-      if (end > this.#maxFrameSize) {
+      const block = blockAt(here, this.#seen);
+      if (block === undefined) return undefined;
+      if (block.end > this.#maxFrameSize) {
         throw new InvalidCoding(`a zstd frame of over ${this.#maxFrameSize} bytes`);
       }
-      if (this.#filled < end) return undefined;
-      if (isLast) return end;
-      this.#seen = end;
+      if (here.length < block.end) return undefined;
+      if (block.isLast) return block.end;
+      this.#seen = block.end;
     }
   }
+}
 
-  #readHeader(): boolean {
-    if (this.#filled < 5) return false;
-    const view = new DataView(this.#buffer.buffer);
-    if (view.getUint32(0, true) !== MAGIC) throw new InvalidCoding("it is not a zstd frame");
-    const descriptor = this.#buffer[4]!;
-    const singleSegment = (descriptor >> 5 & 1) === 1;
-    const sizeOfSize = [singleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
-    const sizeOfDictionary = [0, 1, 2, 4][descriptor & 3]!;
-    const size = 5 + (singleSegment ? 0 : 1) + sizeOfDictionary + sizeOfSize;
-    if (this.#filled < Math.min(size, MAX_HEADER_SIZE)) return false;
-    this.#hasChecksum = (descriptor >> 2 & 1) === 1;
-    this.#seen = size;
-    return true;
+/** The size of the frame that these bytes begin with, which has to be here as a whole. */
+export function frameSize(bytes: Uint8Array): number {
+  for (let at = headerSize(bytes);;) {
+    const block = at === undefined ? undefined : blockAt(bytes, at);
+    if (block === undefined) throw new InvalidCoding("a zstd frame that does not end");
+    if (block.isLast) return block.end;
+    at = block.end;
   }
+}
+
+/** The size of a frame's header; undefined while that is not here. */
+function headerSize(frame: Uint8Array): number | undefined {
+  if (frame.length < 5) return undefined;
+  const view = new DataView(frame.buffer, frame.byteOffset);
+  if (view.getUint32(0, true) !== MAGIC) throw new InvalidCoding("it is not a zstd frame");
+  const descriptor = view.getUint8(4);
+  const singleSegment = (descriptor >> 5 & 1) === 1;
+  const sizeOfSize = [singleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
+  const sizeOfDictionary = [0, 1, 2, 4][descriptor & 3]!;
+  const size = 5 + (singleSegment ? 0 : 1) + sizeOfDictionary + sizeOfSize;
+  return frame.length < size ? undefined : size;
+}
+
+/** Where a block of a frame ends, with the checksum behind a last one; undefined while unknown. */
+function blockAt(frame: Uint8Array, at: number): { end: number; isLast: boolean } | undefined {
+  if (frame.length < at + BLOCK_HEADER_SIZE) return undefined;
+  const header = frame[at]! | frame[at + 1]! << 8 | frame[at + 2]! << 16;
+  const kind = header >> 1 & 3;
+  if (kind === 3) throw new InvalidCoding("a zstd block of a kind that there is not");
+  const size = kind === RLE ? 1 : header >> 3;
+  const isLast = (header & 1) === 1;
+  const hasChecksum = (frame[4]! >> 2 & 1) === 1;
+  const checksum = isLast && hasChecksum ? CHECKSUM_SIZE : 0;
+  return { end: at + BLOCK_HEADER_SIZE + size + checksum, isLast };
 }

@@ -38,6 +38,16 @@ Deno.test("a first span is 4 MiB, the next ones half a second, in order", () => 
   assert.deepEqual(spansOf(schedule.next()), ["a 56-96"]);
 });
 
+Deno.test("a peer whose span is broken off goes on where that was, in order", () => {
+  const schedule = scheduleOf(1000, "a");
+  finish(schedule, schedule.next()[0], 20 * MIB);
+  const [second] = schedule.next();
+  assert.deepEqual(spansOf([second!]), ["a 16-56"]);
+  for (let piece = 16; piece < 32; piece++) schedule.arrived(piece);
+  schedule.over(second!.id, { bytes: 4 * MIB, seconds: 0.2 });
+  assert.deepEqual(spansOf(schedule.next()), ["a 32-72"]);
+});
+
 Deno.test("asks for nothing more without an event", () => {
   const schedule = scheduleOf(1000, "a", "b");
   assert.equal(schedule.next().length, 2);
