@@ -99,8 +99,27 @@ export function readManifest(digest: Digest, bytes: Uint8Array): Manifest {
 
 /** Writes a manifest by Zero Install's manifest specification. */
 export function formatManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(manifest.entries.map(formatEntry).join(""));
+  const { entries } = manifest;
+  const encoder = new TextEncoder();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for (let at = 0; at < entries.length; at += LINES_AT_ONCE) {
+    const lines = entries.slice(at, at + LINES_AT_ONCE).map(formatEntry);
+    const part = encoder.encode(lines.join(""));
+    parts.push(part);
+    size += part.length;
+  }
+  const bytes = new Uint8Array(size);
+  let end = 0;
+  for (const part of parts) {
+    bytes.set(part, end);
+    end += part.length;
+  }
+  return bytes;
 }
+
+/** The texts of hundreds of thousands of lines at once would take several times what they say. */
+const LINES_AT_ONCE = 4096;
 
 function formatEntry(entry: Entry): string {
   switch (entry.kind) {
