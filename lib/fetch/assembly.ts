@@ -89,15 +89,22 @@ export class Assembly {
     return this.#received === this.stream.size && this.#partials.size === 0;
   }
 
-  /** What is not here, in ascending order. */
-  missing(): ByteRange[] {
+  /** What of a range is not here, in ascending order. */
+  missing({ start: from, end: to }: ByteRange = { start: 0, end: this.stream.size }): ByteRange[] {
     const ranges: { start: number; end: number }[] = [];
-    const add = (start: number, end: number) => {
+    const add = (first: number, behind: number) => {
+      const start = Math.max(from, first);
+      const end = Math.min(to, behind);
+      if (start >= end) return;
       const last = ranges.at(-1);
       if (last !== undefined && last.end === start) last.end = end;
       else ranges.push({ start, end });
     };
-    for (const [index, { offset, size }] of this.stream.extents.entries()) {
+    if (from >= to) return ranges;
+    const { extents } = this.stream;
+    for (let index = extentIndexAt(this.stream, from); index < extents.length; index++) {
+      const { offset, size } = extents[index]!;
+      if (offset >= to) break;
       if (this.#state[index] === MISSING) add(offset, offset + size);
       else if (this.#state[index] === PARTIAL) {
         const gaps = this.#partials.get(index)!.received.missing({ start: 0, end: size });

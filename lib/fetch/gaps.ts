@@ -29,11 +29,3 @@ export function joinOverGaps(ranges: readonly ByteRange[]): ByteRange[] {
   }
   return result;
 }
-
-/** What of some ranges lies within one, in ascending order. */
-export function within(ranges: readonly ByteRange[], { start, end }: ByteRange): ByteRange[] {
-  return ranges.flatMap((range) => {
-    const part = { start: Math.max(start, range.start), end: Math.min(end, range.end) };
-    return part.start < part.end ? [part] : [];
-  });
-}

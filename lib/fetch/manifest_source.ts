@@ -39,10 +39,16 @@ export async function findManifest(
       if (!(error instanceof ManifestMismatch || error instanceof InvalidManifest)) throw error;
     }
   }
-  const bytes = await new Inquiry(digest, crowd, signal).answer();
-  if (bytes === undefined) return undefined;
-  staging.saveManifest(bytes);
-  return usable(digest, readManifest(digest, bytes));
+  const found = await new Inquiry(digest, crowd, signal).answer();
+  if (found === undefined) return undefined;
+  staging.saveManifest(found.bytes);
+  return usable(digest, found.manifest);
+}
+
+/** A manifest that hashes to the digest. */
+interface Found {
+  readonly bytes: Uint8Array;
+  readonly manifest: Manifest;
 }
 
 /** Asks one peer after the other, and does not wait for a slow one alone. */
@@ -53,7 +59,7 @@ class Inquiry {
   readonly #over = new AbortController();
   readonly #signal: AbortSignal;
   readonly #asked = new Set<Member>();
-  readonly #found = Promise.withResolvers<Uint8Array | undefined>();
+  readonly #found = Promise.withResolvers<Found | undefined>();
   readonly #tasks = new Set<Promise<void>>();
   #running = 0;
   #hurry: ReturnType<typeof setTimeout> | undefined;
@@ -66,7 +72,7 @@ class Inquiry {
     this.#signal = AbortSignal.any([signal, this.#over.signal]);
   }
 
-  async answer(): Promise<Uint8Array | undefined> {
+  async answer(): Promise<Found | undefined> {
     this.#outer.throwIfAborted();
     const onAbort = () => this.#found.reject(this.#outer.reason);
     this.#outer.addEventListener("abort", onAbort);
@@ -116,8 +122,7 @@ class Inquiry {
         member.state = "archives";
         return;
       }
-      readManifest(this.#digest, bytes);
-      this.#found.resolve(bytes);
+      this.#found.resolve({ bytes, manifest: readManifest(this.#digest, bytes) });
     } catch (error) {
       if (this.#signal.aborted) return;
       if (error instanceof ManifestMismatch || error instanceof InvalidManifest) {

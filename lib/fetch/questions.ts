@@ -6,7 +6,7 @@ import type { Bytes } from "./bytes.ts";
 import type { Compression } from "./compression.ts";
 import type { Doubts } from "./doubts.ts";
 import type { DownloadLimit } from "./download_limit.ts";
-import { joinOverGaps, within } from "./gaps.ts";
+import { joinOverGaps } from "./gaps.ts";
 import type { Member } from "./member.ts";
 import type { PieceCheck } from "./piece_check.ts";
 import type { Pieces } from "./pieces.ts";
@@ -63,7 +63,7 @@ export class Questions {
     const { assembly, compression, digest, pieces: { map } } = this.#options;
     const { size } = assembly.stream;
     const span = { start: map.rangeOf(ask.first).start, end: map.rangeOf(ask.end - 1).end };
-    const missing = within(assembly.missing(), span);
+    const missing = assembly.missing(span);
     const lacking = missing.reduce((sum, { start, end }) => sum + end - start, 0);
     const whole = lacking >= WORTH_COMPRESSING * (span.end - span.start);
     if (whole && compression.accepts(member.name)) {

@@ -6,6 +6,7 @@ import { type Extent, extentIndexAt } from "../manifest/layout.ts";
 import { type FileEntry, pathOf } from "../manifest/manifest.ts";
 import { reasonOf, storeError } from "../store/errors.ts";
 import { findLocalFiles } from "../store/file_index.ts";
+import { listImplementations } from "../store/lookup.ts";
 import { ListedTree } from "../store/listed_tree.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
 import { type Assembly, THIS_MACHINE } from "./assembly.ts";
@@ -44,6 +45,10 @@ export async function reuseLocalFiles(
 ): Promise<{ files: number; bytes: number }> {
   const { digest } = staging;
   const { report, signal } = options;
+  // The first implementation of a machine: nothing to look through, and so nothing to look for.
+  if (!listImplementations(stores).some((other) => other.digest !== digest)) {
+    return { files: 0, bytes: 0 };
+  }
   const hashName = hashNameOf(algorithmOf(digest));
   const wanted = missingContents(assembly);
   const copier = new Copier(assembly, staging.tree, hashName, signal);

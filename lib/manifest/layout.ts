@@ -39,32 +39,84 @@ export function contentStream(manifest: Manifest): ContentStream {
 }
 
 function layOut(manifest: Manifest): ContentStream {
-  const extents: (Extent & { entries: (FileEntry | SymlinkEntry)[] })[] = [];
-  // By hash, and the others of the same hash by both: that two sizes share a hash happens only in
-  // a manifest that somebody made up, and 200,000 joined keys would cost more than all the rest.
-  const byHash = new Map<string, number>();
-  const bySize = new Map<string, number>();
+  const extents: Content[] = [];
+  const index = new ContentIndex(manifest.entries.length);
   let offset = 0;
   for (const entry of manifest.entries) {
     if (entry.kind === "directory" || entry.size === 0) continue;
-    let index = byHash.get(entry.hash);
-    if (index !== undefined && extents[index]!.size !== entry.size) {
-      index = bySize.get(`${entry.size} ${entry.hash}`);
-      if (index === undefined) bySize.set(`${entry.size} ${entry.hash}`, extents.length);
-    } else if (index === undefined) {
-      byHash.set(entry.hash, extents.length);
-    }
-    if (index !== undefined) {
-      extents[index]!.entries.push(entry);
+    const same = index.findOrAdd(extents, entry);
+    if (same !== undefined) {
+      same.add(entry);
       continue;
     }
     if (offset + entry.size > Number.MAX_SAFE_INTEGER) {
       throw new InvalidManifest("its contents are larger than 2^53 - 1 bytes together");
     }
-    extents.push({ offset, size: entry.size, hash: entry.hash, entries: [entry] });
+    extents.push(new Content(offset, entry));
     offset += entry.size;
   }
   return { size: offset, extents };
+}
+
+/** There may be hundreds of thousands, nearly all of them in one place only. */
+class Content implements Extent {
+  readonly offset: number;
+  readonly #first: FileEntry | SymlinkEntry;
+  #all: (FileEntry | SymlinkEntry)[] | undefined;
+
+  constructor(offset: number, first: FileEntry | SymlinkEntry) {
+    this.offset = offset;
+    this.#first = first;
+  }
+
+  get size(): number {
+    return this.#first.size;
+  }
+
+  get hash(): string {
+    return this.#first.hash;
+  }
+
+  get entries(): readonly (FileEntry | SymlinkEntry)[] {
+    return this.#all ?? [this.#first];
+  }
+
+  add(entry: FileEntry | SymlinkEntry): void {
+    if (this.#all === undefined) this.#all = [this.#first, entry];
+    else this.#all.push(entry);
+  }
+}
+
+/** Finds an extent by hash and size: as a hash table, which takes a tenth of a Map's memory. */
+class ContentIndex {
+  /** Indices of extents, each plus 1; 0 where there is none. At least half of them are 0. */
+  readonly #slots: Int32Array;
+
+  /** @param most how many extents there may be */
+  constructor(most: number) {
+    this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * most + 1)));
+  }
+
+  /** The extent of the same content; undefined if there is none, then the next one counts as that. */
+  findOrAdd(extents: readonly Content[], { hash, size }: FileEntry | SymlinkEntry) {
+    const mask = this.#slots.length - 1;
+    for (let slot = mixed(hash, size) & mask;; slot = slot + 1 & mask) {
+      const index = this.#slots[slot]! - 1;
+      if (index < 0) {
+        this.#slots[slot] = extents.length + 1;
+        return undefined;
+      }
+      const extent = extents[index]!;
+      if (extent.hash === hash && extent.size === size) return extent;
+    }
+  }
+}
+
+/** All of a hash counts: in a manifest that somebody made up, beginnings may be alike. */
+function mixed(hash: string, size: number): number {
+  let mix = size | 0;
+  for (let at = 0; at < hash.length; at++) mix = Math.imul(mix ^ hash.charCodeAt(at), 0x01000193);
+  return mix ^ mix >>> 15;
 }
 
 /**

@@ -71,16 +71,17 @@ export function pathOf(entry: Entry): string {
  * @throws InvalidManifest with the reason, and the line if it is one line's fault
  */
 export function parseManifest(algorithm: Algorithm, bytes: Uint8Array): Manifest {
-  const text = decode(bytes);
   const old = algorithm === "sha1";
   const nesting = old ? new InterleavedNesting() : new GroupedNesting();
   const parser = new LineParser(algorithm, nesting);
   const entries: Entry[] = [];
-  for (let start = 0; start < text.length;) {
-    const end = text.indexOf("\n", start);
-    if (end < 0) throw new InvalidManifest("its last line does not end", entries.length + 1);
-    entries.push(parser.parse(text.slice(start, end), entries.length + 1));
-    start = end + 1;
+  for (const text of texts(bytes)) {
+    for (let start = 0; start < text.length;) {
+      const end = text.indexOf("\n", start);
+      if (end < 0) throw new InvalidManifest("its last line does not end", entries.length + 1);
+      entries.push(parser.parse(text.slice(start, end), entries.length + 1));
+      start = end + 1;
+    }
   }
   return { algorithm, entries, ambiguous: nesting.ambiguous };
 }
@@ -100,8 +101,27 @@ export function readManifest(digest: Digest, bytes: Uint8Array): Manifest {
 
 /** Writes a manifest by Zero Install's manifest specification. */
 export function formatManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(manifest.entries.map(formatEntry).join(""));
+  const { entries } = manifest;
+  const encoder = new TextEncoder();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for (let at = 0; at < entries.length; at += LINES_AT_ONCE) {
+    const lines = entries.slice(at, at + LINES_AT_ONCE).map(formatEntry);
+    const part = encoder.encode(lines.join(""));
+    parts.push(part);
+    size += part.length;
+  }
+  const bytes = new Uint8Array(size);
+  let end = 0;
+  for (const part of parts) {
+    bytes.set(part, end);
+    end += part.length;
+  }
+  return bytes;
 }
+
+/** The texts of hundreds of thousands of lines at once would take several times what they say. */
+const LINES_AT_ONCE = 4096;
 
 function formatEntry(entry: Entry): string {
   switch (entry.kind) {
@@ -118,15 +138,25 @@ function formatEntry(entry: Entry): string {
   }
 }
 
-function decode(bytes: Uint8Array): string {
-  try {
-    // A byte order mark at the start would be dropped otherwise, and two texts would be one.
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (error) {
-    if (error instanceof TypeError) throw new InvalidManifest("it is not UTF-8");
-    throw error;
+/** In bytes: decoding takes twice as much again for a moment. */
+const DECODED_AT_ONCE = 1024 * 1024;
+
+/** The text in parts that end where lines do. */
+function* texts(bytes: Uint8Array): Generator<string> {
+  // A byte order mark at the start would be dropped otherwise, and two texts would be one.
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  for (let start = 0, end; start < bytes.length; start = end) {
+    end = bytes.indexOf(NEWLINE, start + DECODED_AT_ONCE) + 1 || bytes.length;
+    try {
+      yield decoder.decode(bytes.subarray(start, end));
+    } catch (error) {
+      if (error instanceof TypeError) throw new InvalidManifest("it is not UTF-8");
+      throw error;
+    }
   }
 }
+
+const NEWLINE = 10;
 
 const EMPTY_HASH = {
   sha1: "da39a3ee5e6b4b0d3255bfef95601890afd80709",
@@ -141,23 +171,20 @@ const FORMS = {
   X: "X HASH MTIME SIZE NAME",
 } as const;
 
+const HEXADECIMAL = /^[0-9a-f]+$/;
+const INTEGER = /^(?:0|-?[1-9][0-9]*)$/;
+const NATURAL = /^(?:0|[1-9][0-9]*)$/;
+
+/** Cuts lines at their spaces: a pattern for whole lines would take three times as long. */
 class LineParser {
   readonly #nesting: Nesting;
   readonly #old: boolean;
   readonly #emptyHash: string;
-  readonly #file: RegExp;
-  readonly #symlink: RegExp;
-  readonly #directory: RegExp;
 
   constructor(algorithm: Algorithm, nesting: Nesting) {
     this.#nesting = nesting;
     this.#old = algorithm === "sha1";
-    const hashName = hashNameOf(algorithm);
-    this.#emptyHash = EMPTY_HASH[hashName];
-    const hash = `[0-9a-f]{${this.#emptyHash.length}}`;
-    this.#file = new RegExp(`^[FX] (${hash}) (0|-?[1-9][0-9]*) (0|[1-9][0-9]*) ([^]+)$`);
-    this.#symlink = new RegExp(`^S (${hash}) ([1-9][0-9]*) ([^]+)$`);
-    this.#directory = this.#old ? /^D (0|-?[1-9][0-9]*) (\/[^]+)$/ : /^D() (\/[^]+)$/;
+    this.#emptyHash = EMPTY_HASH[hashNameOf(algorithm)];
   }
 
   parse(text: string, line: number): Entry {
@@ -178,12 +205,19 @@ class LineParser {
   }
 
   #parseFile(text: string, line: number): FileEntry {
-    const match = this.#file.exec(text);
-    if (match === null) throw malformed(text, text[0] as "F" | "X", line);
-    const hash = match[1]!;
-    const mtime = toInteger(match[2]!, line);
-    const size = toInteger(match[3]!, line);
-    const name = match[4]!;
+    const hashEnd = text.indexOf(" ", 2);
+    const mtimeEnd = text.indexOf(" ", hashEnd + 1);
+    const sizeEnd = text.indexOf(" ", mtimeEnd + 1);
+    const hash = text.slice(2, hashEnd);
+    const mtimeDigits = text.slice(hashEnd + 1, mtimeEnd);
+    const sizeDigits = text.slice(mtimeEnd + 1, sizeEnd);
+    const name = text.slice(sizeEnd + 1);
+    if (
+      !this.#hasHash(text, hashEnd) || !INTEGER.test(mtimeDigits) || !NATURAL.test(sizeDigits) ||
+      mtimeEnd < hashEnd || sizeEnd < mtimeEnd || name === ""
+    ) throw malformed(text, text[0] as "F" | "X", line);
+    const mtime = toInteger(mtimeDigits, line);
+    const size = toInteger(sizeDigits, line);
     if (size === 0 && hash !== this.#emptyHash) {
       throw new InvalidManifest(`${JSON.stringify(name)} is empty but its hash is not`, line);
     }
@@ -192,11 +226,16 @@ class LineParser {
   }
 
   #parseSymlink(text: string, line: number): SymlinkEntry {
-    const match = this.#symlink.exec(text);
-    if (match === null) throw malformed(text, "S", line);
-    const hash = match[1]!;
-    const size = toInteger(match[2]!, line);
-    const name = match[3]!;
+    const hashEnd = text.indexOf(" ", 2);
+    const sizeEnd = text.indexOf(" ", hashEnd + 1);
+    const hash = text.slice(2, hashEnd);
+    const sizeDigits = text.slice(hashEnd + 1, sizeEnd);
+    const name = text.slice(sizeEnd + 1);
+    if (
+      !this.#hasHash(text, hashEnd) || !NATURAL.test(sizeDigits) || sizeDigits === "0" ||
+      sizeEnd < hashEnd || name === ""
+    ) throw malformed(text, "S", line);
+    const size = toInteger(sizeDigits, line);
     if (size > MAX_SYMLINK_SIZE) {
       throw new InvalidManifest(
         `a symlink's target has at most ${MAX_SYMLINK_SIZE} bytes, found ${size}`,
@@ -207,14 +246,24 @@ class LineParser {
   }
 
   #parseDirectory(text: string, line: number): DirectoryEntry {
-    const match = this.#directory.exec(text);
-    if (match === null) throw malformed(text, this.#old ? "D sha1" : "D", line);
-    const path = match[2]!;
+    const mtimeEnd = this.#old ? text.indexOf(" ", 2) : 1;
+    const mtimeDigits = text.slice(2, mtimeEnd);
+    const path = text.slice(mtimeEnd + 1);
+    if (
+      text[1] !== " " || path[0] !== "/" || path.length < 2 ||
+      this.#old && (mtimeEnd < 0 || !INTEGER.test(mtimeDigits))
+    ) throw malformed(text, this.#old ? "D sha1" : "D", line);
     const name = path.slice(path.lastIndexOf("/") + 1);
     checkEntryName(name, path === `/${name}`, line);
     const directory = this.#nesting.addDirectory(path, line);
     if (!this.#old) return { kind: "directory", directory, name };
-    return { kind: "directory", directory, name, mtime: toInteger(match[1]!, line) };
+    return { kind: "directory", directory, name, mtime: toInteger(mtimeDigits, line) };
+  }
+
+  /** Whether the line's letter is followed by a hash, as it must be. */
+  #hasHash(text: string, end: number): boolean {
+    return text[1] === " " && end === 2 + this.#emptyHash.length &&
+      HEXADECIMAL.test(text.slice(2, end));
   }
 
   #place(name: string, line: number): string {

@@ -35,7 +35,7 @@ export class ArchiveSource implements Source {
   /** @throws DamagedImplementation when a symlink is not as the manifest lists it */
   constructor(held: Held, coding: Coding) {
     this.#held = held;
-    this.#tree = new ListedTree(held.digest, held.path);
+    this.#tree = new ListedTree(held.digest, held.path, { many: true });
     this.#members = held.manifest.entries.map((entry) => this.#memberOf(entry));
     this.#coding = coding;
     this.size = coding === "identity" ? tarSize(this.#members) : undefined;

@@ -8,6 +8,12 @@ import type { KnownFiles } from "./known_files.ts";
 import { ListedTree } from "../store/listed_tree.ts";
 
 /**
+ * From so many bytes on directories are listed. Of less than that, a directory may have far more files
+ * than are wanted.
+ */
+const MANY_BYTES = 2 * 1024 * 1024;
+
+/**
  * Reads a range of an implementation's content stream.
  *
  * A file that lies wholly inside the range is hashed in passing, and its last bytes are not given
@@ -40,7 +46,7 @@ export class ContentReader {
     options: { known?: KnownFiles | undefined } = {},
   ) {
     this.#held = held;
-    this.#tree = new ListedTree(held.digest, held.path);
+    this.#tree = new ListedTree(held.digest, held.path, { many: end - start >= MANY_BYTES });
     this.#known = options.known;
     this.#start = start;
     this.#end = end;

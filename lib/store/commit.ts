@@ -197,19 +197,20 @@ async function finishEntries(
   { contents, signal }: SealOptions,
 ): Promise<void> {
   const algorithm = hashNameOf(manifest.algorithm);
-  const listed = new Map<string, Map<string, Entry>>([["", new Map()]]);
+  const listed = new Map<string, Entry[]>([["", []]]);
   const directories: Entry[] = [];
   for (const entry of manifest.entries) {
-    listed.get(entry.directory)!.set(entry.name, entry);
+    listed.get(entry.directory)!.push(entry);
     if (entry.kind !== "directory") continue;
-    listed.set(pathOf(entry), new Map());
+    listed.set(pathOf(entry), []);
     directories.push(entry);
   }
   let count = 0;
   for (const [directory, entries] of listed) {
     const parent = directory === "" ? tree : `${tree}/${directory}`;
-    matchListing(parent, entries, directory === "");
-    for (const [name, entry] of entries) {
+    matchListing(parent, new Map(entries.map((entry) => [entry.name, entry])), directory === "");
+    for (const entry of entries) {
+      const { name } = entry;
       if (++count % ENTRIES_PER_TURN === 0) {
         await setImmediate();
         signal?.throwIfAborted();

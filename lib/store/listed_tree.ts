@@ -3,6 +3,19 @@ import type { Digest } from "../manifest/digest.ts";
 import { type FileEntry, pathOf, type SymlinkEntry } from "../manifest/manifest.ts";
 
 /**
+ * How long a directory's listing is relied on, in milliseconds. What the owner of the store puts into
+ * a file's place within it is opened; it is not given on, as its hash is another one.
+ */
+const LISTING_MS = 1000;
+
+/** Which names in a directory are ordinary files. */
+interface Listing {
+  readonly directory: string;
+  readonly files: ReadonlySet<string>;
+  readonly since: number;
+}
+
+/**
  * The files of one implementation, opened only as its manifest lists them.
  *
  * The read permission follows a symlink out of the tree and there is no way to forbid that at
@@ -15,11 +28,20 @@ export class ListedTree {
   readonly #digest: Digest;
   readonly #root: string;
   readonly #directories = new Set<string>([""]);
+  readonly #many: boolean;
+  /** Of the directory that the last file was in. */
+  #listing: Listing | undefined;
+  #lastDirectory: string | undefined;
 
-  /** @param root the implementation's directory */
-  constructor(digest: Digest, root: string) {
+  /**
+   * @param root the implementation's directory
+   * @param options.many whether most files of a directory are going to be read, so that listing it
+   *   takes less time than looking at each of them
+   */
+  constructor(digest: Digest, root: string, options: { many?: boolean } = {}) {
     this.#digest = digest;
     this.#root = root;
+    this.#many = options.many ?? false;
   }
 
   /**
@@ -46,15 +68,23 @@ export class ListedTree {
 
   /**
    * Fills `into`, which has the listed size, with a file's content. Whether what was opened is what
-   * was looked at is left out: the bytes may be given on only if they have the listed hash.
+   * was looked at, and whether more follows, is left out: the bytes may be given on only if they have
+   * the listed hash.
    *
    * @throws DamagedImplementation when it is not as the manifest lists it
    */
   readToHash(entry: FileEntry, into: Uint8Array): void {
     const path = this.#pathOf(entry);
-    this.#lookAt(path, entry);
+    const listed = this.#many && this.#isListed(entry);
+    if (!listed) this.#lookAt(path, entry);
     using file = this.#look(() => Deno.openSync(path), entry);
-    this.fill(entry, file, into);
+    try {
+      this.fill(entry, file, into);
+    } catch (error) {
+      // It may have been shorter all along, which nobody has looked at then.
+      if (listed) this.#lookAt(path, entry);
+      throw error;
+    }
   }
 
   /**
@@ -96,6 +126,37 @@ export class ListedTree {
   #pathOf(entry: FileEntry | SymlinkEntry): string {
     this.#checkDirectory(entry.directory, entry);
     return `${this.#root}/${pathOf(entry)}`;
+  }
+
+  /**
+   * Whether the listing of its directory says that it is an ordinary file. A directory is listed for
+   * the second of its files: for one alone looking at it is cheaper.
+   */
+  #isListed({ directory, name }: FileEntry): boolean {
+    const isFirst = this.#lastDirectory !== directory;
+    this.#lastDirectory = directory;
+    const now = performance.now();
+    let listing = this.#listing;
+    if (listing?.directory !== directory || now - listing.since > LISTING_MS) {
+      if (isFirst) return false;
+      this.#listing = listing = { directory, files: this.#list(directory), since: now };
+    }
+    return listing.files.has(name);
+  }
+
+  #list(directory: string): Set<string> {
+    const files = new Set<string>();
+    try {
+      for (const found of Deno.readDirSync(`${this.#root}/${directory}`)) {
+        if (found.isFile) files.add(found.name);
+        else if (found.isDirectory) {
+          this.#directories.add(directory === "" ? found.name : `${directory}/${found.name}`);
+        }
+      }
+    } catch {
+      // A directory that may be searched, but not read: what is in it is looked at.
+    }
+    return files;
   }
 
   #lookAt(path: string, entry: FileEntry): Deno.FileInfo {

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { StoreFailed } from "../../lib/errors.ts";
 import { Assembly } from "../../lib/fetch/assembly.ts";
+import type { ByteRange } from "../../lib/wire/range.ts";
 import { needs } from "../skips.ts";
 import { noise, TREES } from "../serve/implementations.ts";
 import { Scratch } from "../store/sample.ts";
@@ -24,6 +25,13 @@ const WRITES = fc.array(
   }),
   { maxLength: 30 },
 );
+
+/** What of some ranges lies within one. */
+function within(ranges: readonly ByteRange[], { start, end }: ByteRange): ByteRange[] {
+  return ranges
+    .map((range) => ({ start: Math.max(start, range.start), end: Math.min(end, range.end) }))
+    .filter((part) => part.start < part.end);
+}
 
 Deno.test({
   name:
@@ -49,6 +57,7 @@ Deno.test({
           const lacking = missing.reduce((sum, range) => sum + range.end - range.start, 0);
           assert.equal(lacking, size - assembly.received);
           assert.ok(!assembly.complete || missing.length === 0);
+          assert.deepEqual(assembly.missing({ start, end }), within(missing, { start, end }));
         }
         complete(assembly, stream);
         for (const liar of assembly.liars.keys()) assert.ok(LYING.includes(liar), liar);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { joinOverGaps, within } from "../../lib/fetch/gaps.ts";
+import { joinOverGaps } from "../../lib/fetch/gaps.ts";
 import type { ByteRange } from "../../lib/wire/range.ts";
 
 /** Ranges in ascending order, none touching another; gaps of all sizes. */
@@ -46,25 +46,5 @@ Deno.test("another gap could not be joined, too: the smallest ones were", () => 
     const left = 0.01 * sizeOf(ranges) - (sizeOf(joined) - sizeOf(ranges));
     const gaps = joined.slice(1).map(({ start }, index) => start - joined[index]!.end);
     assert.ok(gaps.every((gap) => gap > left));
-  }));
-});
-
-Deno.test("what lies within a range is what both have", () => {
-  const range = fc.tuple(fc.nat(60_000), fc.nat(20_000)).map(([start, size]) => ({
-    start,
-    end: start + size,
-  }));
-  fc.assert(fc.property(RANGES, range, (ranges, range) => {
-    const found = within(ranges, range);
-    for (const part of found) {
-      assert.ok(part.start < part.end);
-      assert.ok(covers(ranges, part) && covers([range], part));
-    }
-    const expected = ranges.reduce(
-      (sum, { start, end }) =>
-        sum + Math.max(0, Math.min(end, range.end) - Math.max(start, range.start)),
-      0,
-    );
-    assert.equal(sizeOf(found), expected);
   }));
 });

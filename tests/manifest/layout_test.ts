@@ -60,6 +60,16 @@ Deno.test("extents follow each other from 0 without gaps", () => {
   }));
 });
 
+Deno.test("thousands of contents, some of them alike in part, are told apart", () => {
+  const entries = Array.from({ length: 20_000 }, (_, index) => {
+    const hash = (index % 7000).toString(16).padStart(64, index % 2 === 0 ? "0" : "f");
+    return fileOf(String(index), hash, 1 + index % 3);
+  });
+  const groups = Map.groupBy(entries, ({ hash, size }) => `${hash} ${size}`);
+  const { extents } = contentStream(manifestOf(entries));
+  assert.deepEqual(extents.map((extent) => extent.entries), [...groups.values()]);
+});
+
 Deno.test("every content that is not empty is there once, with all its places in order", () => {
   fc.assert(fc.property(manifests, (manifest) => {
     const { extents } = contentStream(manifest);

@@ -57,6 +57,19 @@ Deno.test({
   },
 });
 
+/** Reads a file after the one before it in the manifest, so that its directory gets listed. */
+function readListed({ digest, path, manifest }: Implementation, name: string): string {
+  const tree = new ListedTree(digest, path, { many: true });
+  const entry = manifest.entries.find((entry) => pathOf(entry) === name) as FileEntry;
+  const sibling = manifest.entries.find((other) =>
+    other.kind === "file" && other.directory === entry.directory && other.name !== entry.name
+  ) as FileEntry;
+  tree.readToHash(sibling, new Uint8Array(sibling.size));
+  const bytes = new Uint8Array(entry.size);
+  tree.readToHash(entry, bytes);
+  return new TextDecoder().decode(bytes);
+}
+
 interface Damage {
   name: string;
   at: string;
@@ -148,6 +161,73 @@ for (const { name, at, do: damage, reason } of DAMAGES) {
     },
   });
 }
+
+const WITH_SIBLINGS: readonly Node[] = [...NODES, file("d/e/sibling", "s"), file("beside", "b")];
+
+for (const { name, at, do: damage, reason } of DAMAGES) {
+  // What is given on is the listed bytes: see the test below.
+  if (name === "a longer file") continue;
+  Deno.test({
+    name: `refuses to read a file that has ${name} when its directory is listed`,
+    ...needs("posix"),
+    async fn() {
+      using fixture = new Fixture();
+      Deno.writeTextFileSync(`${fixture.outside}/sibling`, "s");
+      const implementation = await fixture.add(WITH_SIBLINGS);
+      damage(implementation.path, fixture.outside);
+      assert.throws(() => readListed(implementation, at), (error) => {
+        assert.ok(error instanceof DamagedImplementation);
+        assert.match(error.message, reason);
+        return true;
+      });
+    },
+  });
+}
+
+Deno.test({
+  name: "files of listed directories are read, of a longer one what is listed",
+  ...needs("posix"),
+  async fn() {
+    using fixture = new Fixture();
+    const implementation = await fixture.add(WITH_SIBLINGS);
+    assert.equal(readListed(implementation, "d/e/deep"), "deep content");
+    Deno.writeTextFileSync(`${implementation.path}/top`, " and more", { append: true });
+    assert.equal(readListed(implementation, "top"), "top content");
+  },
+});
+
+Deno.test({
+  name: "a symlink in a listing is not taken for a directory",
+  ...needs("posix"),
+  async fn() {
+    using fixture = new Fixture();
+    const implementation = await fixture.add(WITH_SIBLINGS);
+    const { digest, path, manifest } = implementation;
+    const read = (tree: ListedTree, name: string) => {
+      const entry = manifest.entries.find((entry) => pathOf(entry) === name) as FileEntry;
+      tree.readToHash(entry, new Uint8Array(entry.size));
+    };
+    const tree = new ListedTree(digest, path, { many: true });
+    for (const name of ["beside", "top", "d/e/deep"]) read(tree, name);
+    Deno.renameSync(`${path}/d`, `${fixture.outside}/d`);
+    Deno.symlinkSync(`${fixture.outside}/d`, `${path}/d`);
+    const another = new ListedTree(digest, path, { many: true });
+    for (const name of ["beside", "top"]) read(another, name);
+    assert.throws(() => read(another, "d/e/deep"), /"d" should be a directory/);
+  },
+});
+
+Deno.test({
+  name: "refuses a pipe in a file's place when its directory is listed, without waiting",
+  ...needs("posix"),
+  async fn() {
+    using fixture = new Fixture();
+    const implementation = await fixture.add(WITH_SIBLINGS);
+    Deno.removeSync(`${implementation.path}/d/e/deep`);
+    new Deno.Command("mkfifo", { args: [`${implementation.path}/d/e/deep`] }).outputSync();
+    assert.throws(() => readListed(implementation, "d/e/deep"), /should be an ordinary file/);
+  },
+});
 
 Deno.test({
   name: "refuses a pipe in a file's place without waiting for its other end",
