@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Digest } from "../manifest/digest.ts";
 import { pieceSize } from "../manifest/layout.ts";
 import { pieceCount } from "../wire/availability.ts";
-import { REMEMBERED_PIECE_DIGESTS } from "../wire/limits.ts";
+import { CHUNK_SIZE, REMEMBERED_PIECE_DIGESTS } from "../wire/limits.ts";
 import type { Source } from "./body.ts";
 import { ContentReader } from "./content.ts";
 import type { Held } from "./held.ts";
@@ -97,6 +97,8 @@ class Computation {
     const { size } = held.stream;
     const each = pieceSize(size);
     const reader = new ContentReader(held, 0, size, { known });
+    // The same for all: the memory of a new one takes longer than reading and hashing.
+    const chunk = new Uint8Array(Math.min(CHUNK_SIZE, size));
     try {
       let chunks = 0;
       // One more turn first, so that whoever asked can be answered.
@@ -104,7 +106,9 @@ class Computation {
       for (let end = Math.min(each, size); reader.position < size;) {
         const hash = createHash("sha256");
         while (reader.position < end) {
-          hash.update(reader.next()!);
+          const part = chunk.subarray(0, end - reader.position);
+          reader.read(part);
+          hash.update(part);
           if (++chunks % CHUNKS_PER_TURN !== 0) continue;
           await setImmediate();
           signal.throwIfAborted();

@@ -1,5 +1,5 @@
 import { DamagedImplementation } from "../errors.ts";
-import { BUSY_RETRY_SECONDS } from "../wire/limits.ts";
+import { BUSY_RETRY_SECONDS, CHUNK_SIZE } from "../wire/limits.ts";
 import { bodyOf, type Source } from "./body.ts";
 import type { ReportServe } from "./events.ts";
 import type { Held } from "./held.ts";
@@ -74,9 +74,13 @@ export class Sender {
   sendBytes(call: Call, bytes: Uint8Array<ArrayBuffer>, headers: Headers): Response {
     headers.set("content-length", String(bytes.length));
     if (call.request.method === "HEAD") return new Response(null, { headers });
-    if (this.#options.limit === undefined) return new Response(bytes, { headers });
-    const chunks = [bytes];
-    const source = { next: () => chunks.pop(), close: () => {} };
+    if (this.#options.limit === undefined && bytes.length <= CHUNK_SIZE) {
+      return new Response(bytes, { headers });
+    }
+    // A large manifest is not copied as a whole for everyone who asks.
+    let at = 0;
+    const next = () => at < bytes.length ? bytes.subarray(at, at += CHUNK_SIZE) : undefined;
+    const source = { next, close: () => {} };
     const body = bodyOf(this.#limited(source, call), this.#options.signal, () => {});
     return new Response(body, { headers });
   }
