@@ -143,9 +143,15 @@ export function extentIndexAt(stream: ContentStream, offset: number): number {
 const MIN_PIECE_SIZE = 256 * 1024;
 const MAX_PIECES = 2048;
 
-/** The size of a piece: 256 KiB, or the next power of two that makes at most 2,048 pieces. */
+/** So many of the smallest are enough for peers to share: more only cost more requests. */
+const ENOUGH_PIECES = 256;
+
+/**
+ * The size of a piece: 256 KiB of a stream of up to 64 MiB; of a larger one 512 KiB, or the next
+ * power of two that makes at most 2,048 pieces.
+ */
 export function pieceSize(streamSize: number): number {
-  let size = MIN_PIECE_SIZE;
+  let size = streamSize <= ENOUGH_PIECES * MIN_PIECE_SIZE ? MIN_PIECE_SIZE : 2 * MIN_PIECE_SIZE;
   while (size * MAX_PIECES < streamSize) size *= 2;
   return size;
 }

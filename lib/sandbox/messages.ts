@@ -10,7 +10,7 @@ export type ToWorker =
 /** What the serving thread says to the supervising one. */
 export type FromWorker =
   | { kind: "ready" }
-  | { kind: "event"; event: ServeEvent }
+  | { kind: "events"; events: readonly ServeEvent[] }
   | { kind: "started" }
   | { kind: "failed"; name: string; message: string; hint: string | undefined }
   | { kind: "stopped" };

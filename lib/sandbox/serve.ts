@@ -45,8 +45,8 @@ export async function serveConfined(
         giveUpPowers();
         tell({ kind: "start", options });
         break;
-      case "event":
-        report(data.event);
+      case "events":
+        data.events.forEach(report);
         break;
       case "started":
         started.resolve();

@@ -3,6 +3,7 @@
  * and nothing else.
  */
 import { ShareError } from "../errors.ts";
+import type { ServeEvent } from "../serve/events.ts";
 import { type Server, startServer } from "../serve/server.ts";
 import { tryForbidden } from "./confinement.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
@@ -13,7 +14,12 @@ const scope = self as unknown as {
   close(): void;
 };
 
+/** How long events gather, in milliseconds: waking another thread takes longer than answering. */
+const GATHERING_MS = 50;
+
 let server: Server | undefined;
+let events: ServeEvent[] = [];
+let gathering: ReturnType<typeof setTimeout> | undefined;
 
 scope.onmessage = async ({ data }) => {
   switch (data.kind) {
@@ -25,6 +31,7 @@ scope.onmessage = async ({ data }) => {
       break;
     case "stop":
       await server?.stop();
+      tellEvents();
       scope.postMessage({ kind: "stopped" });
       scope.close();
       break;
@@ -37,8 +44,9 @@ function start({ options }: ToWorker & { kind: "start" }): void {
     if (possible.length > 0) {
       throw new ShareError(`Cannot serve: the serving thread could ${possible.join(", ")}`);
     }
-    server = startServer(options, (event) => scope.postMessage({ kind: "event", event }));
-    scope.postMessage({ kind: "event", event: { kind: "confined", possible } });
+    server = startServer(options, report);
+    report({ kind: "confined", possible });
+    tellEvents();
     scope.postMessage({ kind: "started" });
   } catch (error) {
     const failure = error instanceof Error ? error : new Error(String(error));
@@ -46,6 +54,18 @@ function start({ options }: ToWorker & { kind: "start" }): void {
     scope.postMessage({ kind: "failed", name: failure.name, message: failure.message, hint });
     scope.close();
   }
+}
+
+function report(event: ServeEvent): void {
+  events.push(event);
+  gathering ??= setTimeout(tellEvents, GATHERING_MS);
+}
+
+function tellEvents(): void {
+  clearTimeout(gathering);
+  gathering = undefined;
+  if (events.length > 0) scope.postMessage({ kind: "events", events });
+  events = [];
 }
 
 scope.postMessage({ kind: "ready" });
