@@ -9,6 +9,14 @@ import {
 
 const TICK_MS = 250;
 
+/** What an answer took. */
+export interface Times {
+  /** In all, what was done here with what came included. */
+  readonly seconds: number;
+  /** While nothing was done but waiting for the peer. */
+  readonly waitedSeconds: number;
+}
+
 /** One timer that looks at all requests now and then: one for each, set at every chunk, would cost more. */
 const watches = new Set<Watch>();
 let ticker: ReturnType<typeof setInterval> | undefined;
@@ -22,6 +30,8 @@ export class Watch {
   readonly #outer: AbortSignal;
   readonly #controller = new AbortController();
   readonly #stop = () => this.#controller.abort(this.#outer.reason);
+  readonly #begun = performance.now();
+  #latest = this.#begun;
   /** Since when the peer is waited for; undefined while he is not. */
   #since: number | undefined = performance.now();
   #allowed: number;
@@ -46,15 +56,19 @@ export class Watch {
     return this.#controller.signal;
   }
 
-  /** How long the peer was waited for, in seconds. */
-  get waitedSeconds(): number {
-    return this.#waitedInAll / 1000;
+  /** How long it has taken until something came last, and how much of that the peer was waited for. */
+  get times(): Times {
+    return {
+      seconds: (this.#latest - this.#begun) / 1000,
+      waitedSeconds: this.#waitedInAll / 1000,
+    };
   }
 
   /** Something came: the peer is not waited for any more. */
   came(bytes: number): void {
     if (this.#since !== undefined) {
-      const waited = performance.now() - this.#since;
+      this.#latest = performance.now();
+      const waited = this.#latest - this.#since;
       this.#waited += waited;
       this.#waitedInAll += waited;
     }
@@ -140,9 +154,9 @@ export class Answer implements Disposable {
     }
   }
 
-  /** How long it was waited for, from the question to the last bytes of the body so far, in seconds. */
-  get waitedSeconds(): number {
-    return this.#watch.waitedSeconds;
+  /** From the question to the last bytes of the body so far. */
+  get times(): Times {
+    return this.#watch.times;
   }
 
   /** The body as it comes; afterwards the answer is closed. @throws PeerFailed when it stalls or breaks off */

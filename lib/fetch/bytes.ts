@@ -3,7 +3,7 @@ import type { ByteRange } from "../wire/range.ts";
 import { expandFrame, roomFor } from "../wire/zstd.ts";
 import { FrameSplitter } from "../wire/zstd_frames.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
-import type { Answer } from "./answer.ts";
+import type { Answer, Times } from "./answer.ts";
 
 /** Bytes of a content stream, in the order in which they belong there. */
 export interface Part {
@@ -40,9 +40,9 @@ export class Bytes implements Disposable {
     return this.#framed !== undefined;
   }
 
-  /** How long the peer was waited for so far, in seconds. */
-  get waitedSeconds(): number {
-    return this.#answer.waitedSeconds;
+  /** What they took so far. */
+  get times(): Times {
+    return this.#answer.times;
   }
 
   /**

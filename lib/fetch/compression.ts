@@ -1,4 +1,5 @@
 import { hasZstd } from "../wire/zstd.ts";
+import type { Times } from "./answer.ts";
 
 /** Whether pieces may come compressed: where that is faster, in any case, or never. */
 export type CompressionMode = "auto" | "always" | "never";
@@ -13,12 +14,18 @@ export function isCompressionMode(text: string): text is CompressionMode {
  */
 const FAST_WIRE = 140e6;
 
+/**
+ * Who spends less of the time than this with waiting is busy with what came, and cannot tell how much
+ * more the wire would carry.
+ */
+const WAITED_PART = 0.15;
+
 /** Peers of this machine, by name: there is no wire, and both sides share one processor. */
 const LOOPBACK = /^(127\.|::1$|\[::1\])/;
 
 /**
- * Decides of which peers to take pieces compressed. How fast the wire is shows in how long a peer is
- * waited for: the time that hashing and writing take here says nothing about it.
+ * Decides of which peers to take pieces compressed. While a peer is waited for now and then, all that
+ * its wire carries is taken: what the system gathers while we hash and write counts as well.
  */
 export class Compression {
   readonly #mode: CompressionMode;
@@ -35,7 +42,9 @@ export class Compression {
   }
 
   /** An answer came that was not compressed. */
-  measured(peer: string, { bytes, seconds }: { bytes: number; seconds: number }): void {
-    if (bytes > 0 && !LOOPBACK.test(peer)) this.#slow.set(peer, bytes < FAST_WIRE * seconds);
+  measured(peer: string, { bytes, seconds, waitedSeconds }: Times & { bytes: number }): void {
+    if (bytes === 0 || LOOPBACK.test(peer)) return;
+    const waits = waitedSeconds >= WAITED_PART * seconds;
+    this.#slow.set(peer, waits && bytes < FAST_WIRE * seconds);
   }
 }

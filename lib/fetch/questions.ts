@@ -220,14 +220,14 @@ export class Questions {
     if (bytes.compressed || came < LONG_ENOUGH || left < LONG_ENOUGH) return false;
     const { compression } = this.#options;
     const before = compression.accepts(member.name);
-    compression.measured(member.name, { bytes: came, seconds: bytes.waitedSeconds });
+    compression.measured(member.name, { bytes: came, ...bytes.times });
     return !before && compression.accepts(member.name);
   }
 
   #measure(member: Member, bytes: Bytes, came: number): void {
     member.tally.wire += bytes.wire;
     if (bytes.compressed) return;
-    this.#options.compression.measured(member.name, { bytes: came, seconds: bytes.waitedSeconds });
+    this.#options.compression.measured(member.name, { bytes: came, ...bytes.times });
   }
 
   #told(member: Member, has: Uint8Array): void {

@@ -1,14 +1,31 @@
 import assert from "node:assert/strict";
 import { Compression, isCompressionMode } from "../../lib/fetch/compression.ts";
 
+/** An answer of so many bytes, in so many seconds of which some were spent with waiting. */
+function took(bytes: number, seconds: number, waitedSeconds: number = seconds) {
+  return { bytes, seconds, waitedSeconds };
+}
+
+Deno.test("a wire is slow that is waited for, also when what came takes most of the time", () => {
+  const compression = new Compression("auto");
+  // Of 118 MB, half came while the other half was hashed and written.
+  compression.measured("gigabit", took(118_000_000, 1, 0.4));
+  compression.measured("busy here", took(118_000_000, 1, 0.05));
+  compression.measured("fast", took(400_000_000, 1, 0.4));
+  assert.deepEqual(
+    ["gigabit", "busy here", "fast"].map((peer) => compression.accepts(peer)),
+    [true, false, false],
+  );
+});
+
 Deno.test("a peer may compress when its wire was found to be slow, and not before", () => {
   const compression = new Compression("auto");
   assert.equal(compression.accepts("slow"), false);
-  compression.measured("slow", { bytes: 12_000_000, seconds: 1 });
-  compression.measured("gigabit", { bytes: 118_000_000, seconds: 1 });
-  compression.measured("fast", { bytes: 1_000_000_000, seconds: 1 });
-  compression.measured("nothing waited for", { bytes: 1_000_000, seconds: 0 });
-  compression.measured("nothing came", { bytes: 0, seconds: 1 });
+  compression.measured("slow", took(12_000_000, 1));
+  compression.measured("gigabit", took(118_000_000, 1));
+  compression.measured("fast", took(1_000_000_000, 1));
+  compression.measured("nothing waited for", took(1_000_000, 0));
+  compression.measured("nothing came", took(0, 1));
   assert.deepEqual(
     ["slow", "gigabit", "fast", "nothing waited for", "nothing came", "unknown"]
       .map((peer) => compression.accepts(peer)),
@@ -18,9 +35,9 @@ Deno.test("a peer may compress when its wire was found to be slow, and not befor
 
 Deno.test("what was measured last counts, and an answer without bytes does not", () => {
   const compression = new Compression("auto");
-  compression.measured("peer", { bytes: 1_000_000_000, seconds: 1 });
-  compression.measured("peer", { bytes: 1_000_000, seconds: 1 });
-  compression.measured("peer", { bytes: 0, seconds: 0 });
+  compression.measured("peer", took(1_000_000_000, 1));
+  compression.measured("peer", took(1_000_000, 1));
+  compression.measured("peer", took(0, 0));
   assert.equal(compression.accepts("peer"), true);
 });
 
@@ -29,7 +46,7 @@ Deno.test("always is always, and never is never", () => {
     const compression = new Compression(mode);
     for (const bytes of [1, 1_000_000_000]) {
       assert.equal(compression.accepts("peer"), mode === "always");
-      compression.measured("peer", { bytes, seconds: 1 });
+      compression.measured("peer", took(bytes, 1));
     }
     assert.equal(compression.accepts("peer"), mode === "always");
   }
@@ -38,7 +55,7 @@ Deno.test("always is always, and never is never", () => {
 Deno.test("where the runtime has no zstd nobody may compress", () => {
   for (const mode of ["auto", "always"] as const) {
     const compression = new Compression(mode, false);
-    compression.measured("slow", { bytes: 1_000_000, seconds: 1 });
+    compression.measured("slow", took(1_000_000, 1));
     assert.equal(compression.accepts("slow"), false);
   }
 });
@@ -48,7 +65,7 @@ Deno.test("there are three modes", () => {
   assert.deepEqual(words.filter(isCompressionMode), ["auto", "always", "never"]);
 });
 
-const SLOW = { bytes: 1e6, seconds: 0.1 };
+const SLOW = took(1e6, 0.1);
 
 Deno.test("auto takes nothing compressed from this machine, however slow it is", () => {
   for (const peer of ["127.0.0.1", "127.0.0.1:4000", "127.8.8.8:1", "::1", "[::1]:4000"]) {
