@@ -49,6 +49,7 @@ function start({ options }: ToWorker & { kind: "start" }): void {
     tellEvents();
     scope.postMessage({ kind: "started" });
   } catch (error) {
+    tellEvents();
     const failure = error instanceof Error ? error : new Error(String(error));
     const hint = error instanceof ShareError ? error.hint : undefined;
     scope.postMessage({ kind: "failed", name: failure.name, message: failure.message, hint });

@@ -1,10 +1,6 @@
 import { InvalidCoding } from "../errors.ts";
 import { zstdCalls } from "./zstd_calls.ts";
-import { frameSize } from "./zstd_frames.ts";
-
-/** A magic number, and a header that says: one segment, its size follows in 4 bytes (RFC 8878). */
-const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
-const SINGLE_SEGMENT = 0xa0;
+import { frameSize, SIZED_HEADER_SIZE, writeSizedHeader } from "./zstd_frames.ts";
 
 /** The largest block, in bytes, whatever the window (RFC 8878, section 3.1.1.2.4). */
 const MAX_BLOCK_SIZE = 128 * 1024;
@@ -46,11 +42,9 @@ export function compressFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 /** The same without compressing, for what does not shrink. Needs no zstd. */
 export function storedFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const blocks = Math.max(1, Math.ceil(bytes.length / MAX_BLOCK_SIZE));
-  const start = MAGIC.length + 5;
-  const frame = new Uint8Array(start + blocks * BLOCK_HEADER_SIZE + bytes.length);
-  frame.set([...MAGIC, SINGLE_SEGMENT]);
-  new DataView(frame.buffer).setUint32(MAGIC.length + 1, bytes.length, true);
-  let at = start;
+  const frame = new Uint8Array(SIZED_HEADER_SIZE + blocks * BLOCK_HEADER_SIZE + bytes.length);
+  writeSizedHeader(frame, bytes.length);
+  let at = SIZED_HEADER_SIZE;
   for (let block = 0; block < blocks; block++) {
     const part = bytes.subarray(block * MAX_BLOCK_SIZE, (block + 1) * MAX_BLOCK_SIZE);
     // The lowest bit marks the last block, the next two its kind: 0 is stored.

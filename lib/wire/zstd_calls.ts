@@ -4,6 +4,7 @@ import {
   zstdCompressSync,
   zstdDecompressSync,
 } from "node:zlib";
+import { SIZED_HEADER_SIZE, writeSizedHeader } from "./zstd_frames.ts";
 
 /**
  * What the functions of `node:zlib` call themselves, once for each of their buffers. It is not
@@ -59,9 +60,6 @@ const PARAMETERS = {
 
 /** The beginning of a frame of unknown size: a magic number, a descriptor, a window (RFC 8878). */
 const UNSIZED_HEADER_SIZE = 4 + 1 + 1;
-
-/** The beginning of one that is a single segment, whose size follows in 4 bytes. */
-const SIZED_HEADER = [0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 0] as const;
 
 /** A frame of one segment that holds the byte 7, stored. */
 const SEVEN = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 1, 0x09, 0, 0, 7);
@@ -131,12 +129,11 @@ class DirectCalls implements ZstdCalls {
     }) as unknown as Stream;
     // A size is only asked for when a state is made, so that it is put into the header here. The
     // window is then the content itself, which is no smaller than what the frame refers back to.
-    const start = SIZED_HEADER.length - UNSIZED_HEADER_SIZE;
+    const start = SIZED_HEADER_SIZE - UNSIZED_HEADER_SIZE;
     const { made, left } = call(this.#compressor, bytes, room.subarray(start));
     if (left > 0) throw new Error("Cannot compress into so little room");
     if (room[start + 4] !== 0) throw new Error("Cannot compress: this is another header");
-    room.set(SIZED_HEADER);
-    new DataView(room.buffer, room.byteOffset).setUint32(5, bytes.length, true);
+    writeSizedHeader(room, bytes.length);
     return start + made;
   }
 }

@@ -3,6 +3,9 @@ import { InvalidCoding } from "../errors.ts";
 /** Of every frame, little-endian (RFC 8878, section 3.1.1). */
 const MAGIC = 0xfd2fb528;
 
+/** The descriptor of a frame that is a single segment and whose size follows in 4 bytes. */
+const SIZED_SEGMENT = 0xa0;
+
 const BLOCK_HEADER_SIZE = 3;
 const CHECKSUM_SIZE = 4;
 
@@ -89,6 +92,17 @@ export function frameSize(bytes: Uint8Array): number {
     if (block.isLast) return block.end;
     at = block.end;
   }
+}
+
+/** The size of the header that `writeSizedHeader` writes, in bytes. */
+export const SIZED_HEADER_SIZE = 4 + 1 + 4;
+
+/** Begins a frame that is a single segment, and says how many bytes it holds: less than 2^32. */
+export function writeSizedHeader(frame: Uint8Array, size: number): void {
+  const view = new DataView(frame.buffer, frame.byteOffset);
+  view.setUint32(0, MAGIC, true);
+  view.setUint8(4, SIZED_SEGMENT);
+  view.setUint32(5, size, true);
 }
 
 /** The size of a frame's header; undefined while that is not here. */

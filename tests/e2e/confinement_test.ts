@@ -1,7 +1,7 @@
 /** Serving with least authority: the flags of the README are enough, and nothing more is had. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { addImplementation } from "../serve/implementations.ts";
@@ -274,3 +274,21 @@ function childrenOf(pid: number): number[] {
   }
   return below;
 }
+
+Deno.test({
+  name: "the compiled program takes no code from the directory for temporary files",
+  ...needs("posix", "compiled"),
+  fn: async () => {
+    await using directory = new TemporaryDirectory();
+    const { env } = directory.sandbox("one");
+    const compiled = compiledProgram()!;
+    // Where Deno would look for it. Whoever opens a pipe that nobody writes to waits.
+    const planted = join(directory.path, `deno-compile-${basename(compiled.command[0]!)}.cache`);
+    new Deno.Command("mkfifo", { args: [planted] }).outputSync();
+    const { code, stderr } = await run(compiled, ["--version"], {
+      env: { ...env, TMPDIR: directory.path },
+      limit: 20_000,
+    });
+    assert.equal(code, 0, stderr);
+  },
+});

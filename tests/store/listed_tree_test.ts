@@ -33,9 +33,13 @@ class Fixture implements Disposable {
   }
 }
 
-function open({ digest, path, manifest }: Implementation, name: string): string {
-  const entry = manifest.entries.find((entry) => pathOf(entry) === name);
-  using opened = new ListedTree(digest, path).open(entry as FileEntry);
+function fileOf({ manifest }: Implementation, name: string): FileEntry {
+  return manifest.entries.find((entry) => pathOf(entry) === name) as FileEntry;
+}
+
+function open(implementation: Implementation, name: string): string {
+  const { digest, path } = implementation;
+  using opened = new ListedTree(digest, path).open(fileOf(implementation, name));
   const bytes = new Uint8Array(100);
   return new TextDecoder().decode(bytes.subarray(0, opened.readSync(bytes) ?? 0));
 }
@@ -58,9 +62,10 @@ Deno.test({
 });
 
 /** Reads a file after the one before it in the manifest, so that its directory gets listed. */
-function readListed({ digest, path, manifest }: Implementation, name: string): string {
+function readListed(implementation: Implementation, name: string): string {
+  const { digest, path, manifest } = implementation;
   const tree = new ListedTree(digest, path, { many: true });
-  const entry = manifest.entries.find((entry) => pathOf(entry) === name) as FileEntry;
+  const entry = fileOf(implementation, name);
   const sibling = manifest.entries.find((other) =>
     other.kind === "file" && other.directory === entry.directory && other.name !== entry.name
   ) as FileEntry;
@@ -202,9 +207,9 @@ Deno.test({
   async fn() {
     using fixture = new Fixture();
     const implementation = await fixture.add(WITH_SIBLINGS);
-    const { digest, path, manifest } = implementation;
+    const { digest, path } = implementation;
     const read = (tree: ListedTree, name: string) => {
-      const entry = manifest.entries.find((entry) => pathOf(entry) === name) as FileEntry;
+      const entry = fileOf(implementation, name);
       tree.readToHash(entry, new Uint8Array(entry.size));
     };
     const tree = new ListedTree(digest, path, { many: true });
