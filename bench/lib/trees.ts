@@ -1,4 +1,4 @@
-/** What is fetched in a measurement: real packages of pinned versions, or trees of the user's. */
+/** What is fetched in a measurement: real packages, or trees of the user's. */
 
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, utimesSync } from "node:fs";
 import { join } from "node:path";
@@ -14,8 +14,11 @@ function packages(...names: string[]): PackageName[] {
   });
 }
 
-/** A browser, nearly all of it one file. From Debian 12, since npm has nothing as large. */
-const BIG = "chromium=156.0.8078.79-1~deb12u1";
+/**
+ * A browser, nearly all of it one file. From Debian 12, since npm has nothing as large; of no certain
+ * version, because Debian keeps only the newest.
+ */
+const BIG = "chromium";
 
 /** Thousands of small files; a large one among thousands; and two versions of each of some. */
 const PACKAGES: Readonly<Record<string, readonly PackageName[]>> = {
