@@ -12,11 +12,11 @@ const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /**
  * All that any command needs: Deno lets only who may do everything see how another process of this
- * user gets on (`lib/zeroinstall/activity.ts`). `serve` gives it up before it serves; the modules of
- * its worker are not reached by an import, so they are named here.
+ * user gets on (`lib/zeroinstall/activity.ts`). `serve` gives it up before it serves. The modules of
+ * workers are not reached by an import, so they are named here.
  */
 const PERMISSIONS = ["--allow-all", "--no-prompt"];
-const WORKERS = ["lib/sandbox/serve_worker.ts"];
+const WORKERS = ["lib/sandbox/serve_worker.ts", "lib/fetch/file_writer_thread.ts"];
 
 const { values } = parseArgs({
   args: Deno.args,

@@ -3,7 +3,8 @@ import { type CompressionMode, isCompressionMode } from "../fetch/compression.ts
 import { Discovery } from "../fetch/discovery.ts";
 import { DownloadLimit } from "../fetch/download_limit.ts";
 import type { FetchEvent } from "../fetch/events.ts";
-import { type Fetched, fetchImplementation } from "../fetch/fetch.ts";
+import type { Fetched } from "../fetch/delivery.ts";
+import { fetchImplementation } from "../fetch/fetch.ts";
 import { LocalSearch } from "../fetch/local_search.ts";
 import { type NamedPeer, NamedSearch, parseNamedPeer } from "../fetch/named_peer.ts";
 import { PeerMemory } from "../fetch/peer_memory.ts";

@@ -21,6 +21,9 @@ const HASHED_AT_ONCE = 64 * 1024 * 1024;
 export const THIS_MACHINE = "this machine";
 const EARLIER_RUN = "an earlier run";
 
+/** From so many on it takes clearly longer to create them than to start a thread that does it. */
+const MANY_FILES = 10_000;
+
 const MISSING = 0;
 const PARTIAL = 1;
 const DONE = 2;
@@ -89,6 +92,15 @@ export class Assembly {
     return this.#received === this.stream.size && this.#partials.size === 0;
   }
 
+  /** Whether so many small files are missing that it pays to share the writing. */
+  get lacksManyFiles(): boolean {
+    let count = 0;
+    for (const [index, { size }] of this.stream.extents.entries()) {
+      if (size <= BLOCK_SIZE && this.#state[index] === MISSING) count++;
+    }
+    return count >= MANY_FILES;
+  }
+
   /** What of a range is not here, in ascending order. */
   missing({ start: from, end: to }: ByteRange = { start: 0, end: this.stream.size }): ByteRange[] {
     const ranges: { start: number; end: number }[] = [];
@@ -137,17 +149,36 @@ export class Assembly {
         const found = hash(this.#hashName, part, "hex");
         if (found !== extent.hash) this.#accuse(from, extent, found);
         else {
-          this.#convict(index, (within, into) => copyInto(part, within, into));
+          this.#convict(index, (within, into) => {
+            into.set(part.subarray(within, within + into.length));
+            return true;
+          });
           // In its place before it is told of: others may read there at once.
-          this.#places.fill(extent, part);
+          const filled = this.#places.fill(extent, part);
           this.#state[index] = DONE;
           this.#count(extent.offset, extent.offset + extent.size, from);
-          this.#observer?.verified(extent);
+          if (filled) this.#observer?.verified(extent);
         }
       } else {
         this.#writePart(index, extent, within, part, from);
       }
     }
+    this.#places.send();
+  }
+
+  /**
+   * From now on, and until others are to read here, another thread creates small files: they come to
+   * their places a little later than they are received.
+   *
+   * @returns what settles when the other thread begins; nobody has to wait for it
+   */
+  shareWriting(): Promise<void> {
+    return this.#places.shareWriting((extent) => this.#observer?.verified(extent));
+  }
+
+  /** Settles when everything that was written is in its place. @throws StoreFailed */
+  async placed(): Promise<void> {
+    await this.#places.settled();
   }
 
   /** Takes over a content that is in its place as a whole, and whose hash was found right. */
@@ -199,7 +230,8 @@ export class Assembly {
   }
 
   /**
-   * The bytes of the stream that are here, verified or not; undefined if some of them are not.
+   * The bytes of the stream that are here, verified or not; undefined if some of them are not. Not
+   * before `placed`, while another thread shares the writing.
    *
    * @throws StoreFailed
    */
@@ -260,13 +292,14 @@ export class Assembly {
   }
 
   /**
-   * From now on, what is here of a small file is in its place in the tree as well, so that others can
-   * read there what they are told is here.
+   * Settles when what is here of a small file is in its place in the tree as well, so that others can
+   * read there what they are told is here, now and from then on.
    *
    * @throws StoreFailed
    */
-  expose(): void {
+  async expose(): Promise<void> {
     if (this.#exposing) return;
+    await this.#places.writeAlone();
     this.#exposing = true;
     for (const [index, partial] of this.#partials) {
       if (!(partial instanceof PartialBuffer)) continue;
@@ -274,7 +307,7 @@ export class Assembly {
     }
   }
 
-  /** Makes the symlinks; only when all is complete. */
+  /** Makes the symlinks; only when all is complete and placed. */
   finish(): void {
     if (!this.complete) throw new Error("Cannot finish a tree that lacks content");
     this.#places.makeSymlinks();
@@ -284,6 +317,7 @@ export class Assembly {
   close(): void {
     for (const partial of this.#partials.values()) partial.close();
     this.#partials.clear();
+    this.#places.close();
   }
 
   #writePart(index: number, extent: Extent, within: number, part: Uint8Array, from: string): void {
@@ -354,7 +388,7 @@ export class Assembly {
   #place(index: number, extent: Extent, bytes: Uint8Array | undefined): void {
     this.#state[index] = DONE;
     if (bytes === undefined) this.#places.finish(extent);
-    else this.#places.fill(extent, bytes);
+    else if (!this.#places.fill(extent, bytes)) return;
     this.#observer?.verified(extent);
   }
 
@@ -362,9 +396,4 @@ export class Assembly {
     this.#received += end - start;
     this.#observer?.received(start, end, from);
   }
-}
-
-function copyInto(bytes: Uint8Array, within: number, into: Uint8Array): true {
-  into.set(bytes.subarray(within, within + into.length));
-  return true;
 }

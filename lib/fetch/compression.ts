@@ -1,5 +1,6 @@
 import { hasZstd } from "../wire/zstd.ts";
 import type { Times } from "./answer.ts";
+import { isOnThisMachine } from "./peer.ts";
 
 /** Whether pieces may come compressed: where that is faster, in any case, or never. */
 export type CompressionMode = "auto" | "always" | "never";
@@ -19,9 +20,6 @@ const FAST_WIRE = 140e6;
  * more the wire would carry.
  */
 const WAITED_PART = 0.15;
-
-/** Peers of this machine, by name: there is no wire, and both sides share one processor. */
-const LOOPBACK = /^(127\.|::1$|\[::1\])/;
 
 /**
  * Decides of which peers to take pieces compressed. While a peer is waited for now and then, all that
@@ -43,7 +41,8 @@ export class Compression {
 
   /** An answer came that was not compressed. */
   measured(peer: string, { bytes, seconds, waitedSeconds }: Times & { bytes: number }): void {
-    if (bytes === 0 || LOOPBACK.test(peer)) return;
+    // There is no wire, and both sides share the processors.
+    if (bytes === 0 || isOnThisMachine(peer)) return;
     const waits = waitedSeconds >= WAITED_PART * seconds;
     this.#slow.set(peer, waits && bytes < FAST_WIRE * seconds);
   }

@@ -190,6 +190,7 @@ export class Doubts {
           check.distrust(source.name);
           continue;
         }
+        await assembly.expose();
         // It was given up, or set aside, while it was asked.
         if (source.state !== "seed") {
           check.distrust(source.name);
@@ -197,7 +198,6 @@ export class Doubts {
         }
         check.adopt(source.name, digests);
         pieces.digestSource = source.name;
-        assembly.expose();
         for (let piece = 0; piece < pieces.map.count; piece++) {
           if (!pieces.map.isHere(piece) || pieces.isShared(piece)) continue;
           const { start, end } = pieces.map.rangeOf(piece);

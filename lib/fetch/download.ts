@@ -21,7 +21,7 @@ import type { DownloadLimit } from "./download_limit.ts";
 import type { ReportFetch } from "./events.ts";
 import { prepareTree } from "./leftovers.ts";
 import { findManifest } from "./manifest_source.ts";
-import type { Peer } from "./peer.ts";
+import { isOnThisMachine, type Peer } from "./peer.ts";
 import { Pieces } from "./pieces.ts";
 import { reuseLocalFiles } from "./reuse.ts";
 import { transferFromAll } from "./transfer.ts";
@@ -140,25 +140,33 @@ export class Download implements Disposable {
     const { compress, limit, onFrame, onShareable, report, signal } = this.#options;
     const digest = this.#digest;
     onShareable();
-    return await transferFromAll({
-      digest,
-      crowd,
-      assembly,
-      pieces,
-      compression: new Compression(compress),
-      limit,
-      signal,
-      onFrame,
-      onFirstAsk: ({ name }) => report({ kind: "connecting", peer: name, digest }),
-      onProgress: () =>
-        report({
-          kind: "progress",
-          digest,
-          done: assembly.received,
-          total: assembly.stream.size,
-          peers: crowd.usable.length,
-        }),
-    });
+    if (assembly.lacksManyFiles && navigator.hardwareConcurrency > processorsTaken(crowd)) {
+      void assembly.shareWriting();
+    }
+    try {
+      return await transferFromAll({
+        digest,
+        crowd,
+        assembly,
+        pieces,
+        compression: new Compression(compress),
+        limit,
+        signal,
+        onFrame,
+        onFirstAsk: ({ name }) => report({ kind: "connecting", peer: name, digest }),
+        onProgress: () =>
+          report({
+            kind: "progress",
+            digest,
+            done: assembly.received,
+            total: assembly.stream.size,
+            peers: crowd.usable.length,
+          }),
+      });
+    } finally {
+      // Nothing is under way when staging is finished, or left to the next run.
+      await assembly.placed();
+    }
   }
 
   #summarize(
@@ -181,6 +189,11 @@ export class Download implements Disposable {
       })),
     });
   }
+}
+
+/** By this thread, and by a peer on this machine. */
+function processorsTaken(crowd: Crowd): number {
+  return crowd.usable.some(({ name }) => isOnThisMachine(name)) ? 2 : 1;
 }
 
 /** What it says of a peer that its archive could not be used. */

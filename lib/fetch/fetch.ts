@@ -1,50 +1,17 @@
 import { EveryPeerFailed, NobodyHasIt, PeerLied, StoreFailed } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { commit, type VerifiedTree } from "../store/commit.ts";
 import { findImplementation } from "../store/lookup.ts";
-import { openStaging } from "../store/staging.ts";
-import { sweepStale } from "../store/sweep.ts";
-import type { Target } from "../store/target.ts";
-import type { CompressionMode } from "./compression.ts";
-import { type Crowd, isPeerFault } from "./crowd.ts";
 import { Crowds } from "./crowds.ts";
-import { Download } from "./download.ts";
-import type { DownloadLimit } from "./download_limit.ts";
-import type { ReportFetch } from "./events.ts";
+import type { DeliveryOptions, Fetched } from "./delivery.ts";
 import type { Search } from "./search.ts";
 
-export interface FetchOptions {
+export interface FetchOptions extends DeliveryOptions {
   /** Where it may be already. */
   readonly stores: readonly string[];
-  /** Whose implementations may have some of the same files. */
-  readonly sources: readonly string[];
-  /** Says where to put it; asked only when somebody has it. */
-  readonly chooseTarget: (digest: Digest) => Target;
   /** Begins to look for peers that have any of the digests. */
   readonly search: (digests: readonly Digest[]) => Search;
-  /** Begins to give what a download has to others, and tells them; not called for what is whole. */
-  readonly share: (digest: Digest, search: Search) => void;
-  /** A verified piece of a download came as this frame, and may be given on like that. */
-  readonly keepFrame: (
-    digest: Digest,
-    piece: number,
-    bytes: Uint8Array,
-    frame: Uint8Array<ArrayBuffer>,
-  ) => void;
-  /** Whether peers may compress. */
-  readonly compress: CompressionMode;
-  /** Holds all that comes to a rate. */
-  readonly limit: DownloadLimit | undefined;
   /** What it means when there was nobody: how was asked, and what to do about it. */
   readonly nobody: { readonly asked: string; readonly hint: string };
-  readonly report: ReportFetch;
-  readonly signal: AbortSignal;
-}
-
-/** Where an implementation is, or has come to be. */
-export interface Fetched {
-  readonly digest: Digest;
-  readonly path: string;
 }
 
 /**
@@ -69,70 +36,15 @@ export async function fetchImplementation(
     return here;
   }
   await using search = options.search(digests);
+  // Loaded while peers answer: a search that finds nobody is not to take longer for it.
+  const loading = import("./delivery.ts");
   using crowds = new Crowds(search, options);
   for await (const { digest, crowd } of crowds.offered()) {
-    const fetched = await fetchFrom(crowd, digest, search, options);
+    const { deliver } = await loading;
+    const fetched = await deliver(crowd, digest, search, options);
     if (fetched !== undefined) return fetched;
   }
   throw failure(digests, crowds, options);
-}
-
-/** Gets an implementation from those who offer it under this digest; undefined if they cannot. */
-async function fetchFrom(
-  crowd: Crowd,
-  digest: Digest,
-  search: Search,
-  options: FetchOptions,
-): Promise<Fetched | undefined> {
-  const { report, signal } = options;
-  const target = options.chooseTarget(digest);
-  using staging = await openStaging(target.store, digest, {
-    signal,
-    alsoIn: target.kind === "helper" ? target.system : [],
-    onWait: () => report({ kind: "waiting", digest, store: target.store }),
-  });
-  // Another process was fetching it, and has finished while we waited for it.
-  if (staging.stored !== undefined) {
-    report({ kind: "cached", digest: staging.stored.digest, path: staging.stored.path });
-    return staging.stored;
-  }
-  using download = new Download(digest, staging, {
-    ...options,
-    stores: [...new Set([...options.sources, target.store])],
-    onShareable: () => options.share(digest, search),
-    onFrame: (...piece) => options.keepFrame(digest, ...piece),
-  });
-  const tree = await download.fromContent(crowd) ??
-    await fromArchives(crowd, digest, download, report);
-  if (tree === undefined) return undefined;
-  report({ kind: "caching", digest, store: staging.store });
-  const { path } = await commit(tree, target, {
-    signal,
-    onHelperFailed: (error) => report({ kind: "trouble", reason: error.message }),
-  });
-  await sweepStale(staging.store);
-  report({ kind: "fetched", digest, path });
-  return { digest, path };
-}
-
-/** One peer after the other: of an archive, nothing is worth keeping when it is wrong. */
-async function fromArchives(
-  crowd: Crowd,
-  digest: Digest,
-  download: Download,
-  report: ReportFetch,
-): Promise<VerifiedTree | undefined> {
-  for (const member of crowd.archivists) {
-    try {
-      report({ kind: "connecting", peer: member.name, digest });
-      const tree = await download.fromArchive(member.peer);
-      if (tree !== undefined) return tree;
-    } catch (error) {
-      if (!isPeerFault(error)) throw error;
-      crowd.drop(member, error);
-    }
-  }
-  return undefined;
 }
 
 /** Why nothing came of it. */

@@ -7,7 +7,8 @@ import { ensureRealDirectory } from "../store/store_directory.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
 import type { ByteRange } from "../wire/range.ts";
 import type { Assembly } from "./assembly.ts";
-import { createFile, hashOfFile } from "./place.ts";
+import { createFile } from "./create_file.ts";
+import { hashOfFile } from "./place.ts";
 import { RangeSet } from "./range_set.ts";
 
 /**

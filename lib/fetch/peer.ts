@@ -22,6 +22,11 @@ export interface PeerAddress {
   readonly port: number;
 }
 
+/** Whether the peer of this name is a process of this machine. */
+export function isOnThisMachine(name: string): boolean {
+  return /^(127\.|::1$|\[::1\])/.test(name);
+}
+
 /** How pieces are asked for. */
 export interface AskPieces {
   /** Whether they may come as zstd frames. */

@@ -6,39 +6,6 @@ import type { ByteRange } from "../wire/range.ts";
 
 const READ_SIZE = 1024 * 1024;
 
-let umask: number | undefined;
-
-/**
- * The bits that the process takes from the mode of what it creates; they are given back by chmod.
- * Asked for only when something is created: whoever serves may load this, but not know it.
- */
-function processUmask(): number {
-  return umask ??= Deno.build.os === "windows" ? 0 : Deno.umask();
-}
-
-/**
- * Creates a file of an implementation with its content, mode and modification time.
- *
- * @throws StoreFailed when something has that name already: nothing is written through it
- */
-export function createFile(path: string, entry: FileEntry, bytes: Uint8Array): void {
-  const mode = entry.executable ? 0o555 : 0o444;
-  try {
-    const file = Deno.openSync(path, { write: true, createNew: true, mode });
-    try {
-      for (let written = 0; written < bytes.length;) {
-        written += file.writeSync(bytes.subarray(written));
-      }
-      file.utimeSync(entry.mtime, entry.mtime);
-    } finally {
-      file.close();
-    }
-    if ((mode & processUmask()) !== 0) Deno.chmodSync(path, mode);
-  } catch (cause) {
-    throw storeError("write", path, cause);
-  }
-}
-
 /**
  * Writes parts of a file that is not complete, into a file of its full size.
  *

@@ -4,11 +4,14 @@ import { type FileEntry, pathOf, type SymlinkEntry } from "../manifest/manifest.
 import { finishFile } from "../store/commit.ts";
 import { storeError } from "../store/errors.ts";
 import type { ByteRange } from "../wire/range.ts";
-import { copyVerified, createFile, createSymlink, exposeParts } from "./place.ts";
+import { createFile } from "./create_file.ts";
+import { FileWriter } from "./file_writer.ts";
+import { copyVerified, createSymlink, exposeParts } from "./place.ts";
 
 /**
  * Puts contents where they belong in a tree: each in the place of its first entry, and in all the
- * others. Nothing is verified here. Every method throws StoreFailed.
+ * others. Nothing is verified here. Every method throws StoreFailed; one that fills a place also for
+ * what could not be put in another one before.
  */
 export class Places {
   readonly #root: string;
@@ -17,6 +20,9 @@ export class Places {
   readonly #symlinks = new Map<string, string>();
   /** Contents of which a part is in the tree already. */
   readonly #exposed = new Set<Extent>();
+  #writer: FileWriter<Extent> | undefined;
+  /** Whether the writer is to take more. */
+  #writing = false;
 
   /** @param root a directory that has the directories of all entries in it already */
   constructor(root: string, hashName: string) {
@@ -24,26 +30,67 @@ export class Places {
     this.#hashName = hashName;
   }
 
+  /**
+   * From now on another thread creates files, as far as it keeps up.
+   *
+   * @param filled called with each content that is in its place because of that
+   * @returns what settles when the other thread begins
+   */
+  shareWriting(filled: (extent: Extent) => void): Promise<void> {
+    this.#writer = new FileWriter(filled);
+    this.#writing = true;
+    return this.#writer.ready;
+  }
+
+  /** From now on everything is in its place at once. Settles when what was given before is, too. */
+  async writeAlone(): Promise<void> {
+    this.#writing = false;
+    await this.settled();
+  }
+
+  /** Lets the other thread begin with what it was given. */
+  send(): void {
+    this.#writer?.send();
+  }
+
+  /** Settles when all that was given is in its place. */
+  async settled(): Promise<void> {
+    await this.#writer?.settled();
+  }
+
+  /** Ends the other thread. */
+  close(): void {
+    this.#writer?.[Symbol.dispose]();
+    this.#writer = undefined;
+    this.#writing = false;
+  }
+
   /** The path of a content's first entry. */
   pathOf(extent: Extent): string {
     return this.#path(extent.entries[0]!);
   }
 
-  /** Fills all places of a content with these bytes. */
-  fill(extent: Extent, bytes: Uint8Array): void {
+  /** Fills all places of a content with these bytes. Returns false if that happens a little later. */
+  fill(extent: Extent, bytes: Uint8Array): boolean {
     // All of it was written to its first place already.
     if (this.#exposed.delete(extent)) {
       this.finish(extent);
-      return;
+      return true;
+    }
+    const { entries } = extent;
+    const first = entries[0]!;
+    if (this.#writing && entries.length === 1 && first.kind === "file") {
+      if (this.#writer!.add(this.#path(first), first, bytes, extent)) return false;
     }
     let target: string | undefined;
-    for (const entry of extent.entries) {
+    for (const entry of entries) {
       if (entry.kind === "file") createFile(this.#path(entry), entry, bytes);
       else {
         target ??= decodeTarget(this.#path(entry), bytes);
         this.#symlinks.set(this.#path(entry), target);
       }
     }
+    return true;
   }
 
   /** The content is in the file of its first entry: finishes that and makes the others from it. */

@@ -277,6 +277,37 @@ forEachProgram(
   },
 );
 
+forEachProgram(
+  "thousands of files are written by a thread of their own, and after a kill the rest is fetched",
+  { hosts: 2 },
+  async (room, one, two) => {
+    const nodes = Array.from({ length: 11_000 }, (_, n) => file(`f${n}`, noise(n, 500 + n % 500)));
+    const wanted = await addImplementation(room.machine(one!).store, nodes);
+    await using _server = await room.serve(one!);
+    {
+      const limited = [wanted.digest, "--timeout", "10", "--download-limit", "3M", "--json"];
+      const { env } = room.machine(two!);
+      await using fetch = start(room.program, ["fetch", ...limited], { env, prefix: two!.prefix });
+      await fetch.output(/"event":"progress".*"done":[3-9]\d{6}/, "stdout");
+      // With a single processor it would not pay.
+      const threads = navigator.hardwareConcurrency > 1 ? ["worker-1"] : [];
+      assert.deepEqual(threadsOf(fetch.pid).filter((name) => name.startsWith("worker-")), threads);
+      await fetch.stop("SIGKILL");
+    }
+    const fetched = await room.find(two!, wanted.digest, "--explain");
+    await room.assertFetched(two!, fetched, wanted);
+    assert.match(fetched.stderr, /^ +[\d.]+ [kM]B left by an earlier run/m);
+  },
+);
+
+/** The names of a process's threads. */
+function threadsOf(pid: number): string[] {
+  return Array.from(
+    Deno.readDirSync(`/proc/${pid}/task`),
+    ({ name }) => Deno.readTextFileSync(`/proc/${pid}/task/${name}/comm`).trim(),
+  );
+}
+
 function delay(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -149,7 +149,7 @@ Deno.test("what is here can be read back, verified or not, and nothing else", as
           const { assembly, stream } = begun;
           const here = new Uint8Array(stream.length);
           for (const [index, [start, size]] of writes.entries()) {
-            if (exposed && index === 3) assembly.expose();
+            if (exposed && index === 3) await assembly.expose();
             const end = Math.min(stream.length, start + size + 1);
             assembly.write(start, stream.subarray(start, end), "a");
             here.fill(1, start, end);
@@ -176,8 +176,8 @@ Deno.test("when small files are exposed, what came and what comes of them is in 
   const path = `${tree.root}/d/b`;
   assembly.write(LARGE, stream.slice(LARGE, LARGE + 1000), "a");
   assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
-  assembly.expose();
-  assembly.expose();
+  await assembly.expose();
+  await assembly.expose();
   assembly.write(LARGE + 5000, stream.slice(LARGE + 5000, LARGE + 6000), "b");
   const found = Deno.readFileSync(path);
   assert.equal(found.length, SMALL);
@@ -191,7 +191,7 @@ Deno.test("when small files are exposed, what came and what comes of them is in 
 Deno.test("an exposed small file that turns out wrong is gone from the tree", async () => {
   using begun = await begin();
   const { assembly, stream, tree } = begun;
-  assembly.expose();
+  await assembly.expose();
   assembly.write(LARGE, stream.slice(LARGE, LARGE + 1000).map((byte) => byte ^ 1), "liar");
   assembly.write(LARGE + 1000, stream.slice(LARGE + 1000, LARGE + SMALL), "liar");
   assert.deepEqual([...assembly.liars.keys()], ["liar"]);

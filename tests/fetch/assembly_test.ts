@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { StoreFailed } from "../../lib/errors.ts";
-import { Assembly } from "../../lib/fetch/assembly.ts";
+import { Assembly, type AssemblyObserver } from "../../lib/fetch/assembly.ts";
+import type { Extent } from "../../lib/manifest/layout.ts";
+import { pathOf } from "../../lib/manifest/manifest.ts";
 import type { ByteRange } from "../../lib/wire/range.ts";
 import { needs } from "../skips.ts";
 import { noise, TREES } from "../serve/implementations.ts";
@@ -12,6 +14,14 @@ import { complete, FetchedTree } from "./trees.ts";
 
 const HONEST = ["honest 1", "honest 2"];
 const LYING = ["lying 1", "lying 2"];
+
+const SILENT: AssemblyObserver = {
+  received: () => {},
+  verified: () => {},
+  lost: () => {},
+  doubted: () => {},
+  isToBlame: () => true,
+};
 
 /** Writes of a part of the stream each, in fractions of its size. */
 const WRITES = fc.array(
@@ -231,6 +241,100 @@ Deno.test("a target that is no text is a failure of the store, not of the progra
     ambiguous: false,
   }, scratch.path);
   assert.throws(() => assembly.write(0, bytes, "a"), StoreFailed);
+});
+
+Deno.test({
+  name:
+    "where another thread shares the writing the tree is the same, and right only when in place",
+  ...needs("posix"),
+  async fn() {
+    await fc.assert(
+      fc.asyncProperty(TREES, WRITES, async (nodes, writes) => {
+        using tree = await FetchedTree.of(nodes);
+        const { stream } = tree;
+        const right = new Set<Extent>();
+        const assembly = tree.assembly(undefined, {
+          ...SILENT,
+          verified(extent) {
+            right.add(extent);
+            for (const entry of extent.entries) {
+              if (entry.kind === "symlink") continue;
+              const { size } = Deno.lstatSync(`${tree.root}/${pathOf(entry)}`);
+              assert.equal(size, extent.size);
+            }
+          },
+          doubted: (index) => assembly.reject(index),
+        });
+        try {
+          await assembly.shareWriting();
+          for (const [n, write] of writes.entries()) {
+            const { size } = assembly.stream;
+            if (size === 0) break;
+            const start = Math.floor(write.at * size);
+            const end = Math.min(size, start + Math.ceil(write.size * size));
+            const bytes = stream.slice(start, end);
+            assembly.write(start, LYING.includes(write.from) ? bytes.reverse() : bytes, write.from);
+            if (n === 9) await assembly.expose();
+          }
+          complete(assembly, stream);
+          await assembly.placed();
+          assert.deepEqual(right, new Set(assembly.stream.extents));
+          assembly.finish();
+          await tree.check();
+        } finally {
+          assembly.close();
+        }
+      }),
+      { numRuns: 30 },
+    );
+  },
+});
+
+Deno.test("before others read there, everything is in its place, and stays so", async () => {
+  const files = Array.from({ length: 50 }, (_, n) => file(`${n}`, noise(n, 1000)));
+  using tree = await FetchedTree.of(files);
+  const assembly = tree.assembly();
+  await assembly.shareWriting();
+  assembly.write(0, tree.stream.subarray(0, 20_500), "a");
+  await assembly.expose();
+  assert.deepEqual(assembly.readBack(0, 20_500), tree.stream.slice(0, 20_500));
+  assembly.write(20_500, tree.stream.subarray(20_500, 30_700), "a");
+  assert.deepEqual(assembly.readBack(0, 30_700), tree.stream.slice(0, 30_700));
+  complete(assembly, tree.stream);
+  assembly.finish();
+  assembly.close();
+  await tree.check();
+});
+
+Deno.test("what another thread cannot write is told before anything is finished", async () => {
+  using tree = await FetchedTree.of([file("a", noise(1, 1000)), file("b", noise(2, 1000))]);
+  const assembly = tree.assembly();
+  await assembly.shareWriting();
+  Deno.writeTextFileSync(`${tree.root}/b`, "in the way");
+  assembly.write(0, tree.stream, "a");
+  await assert.rejects(assembly.placed(), StoreFailed);
+  assembly.close();
+});
+
+Deno.test("only thousands of small files are many", async () => {
+  const few = Array.from({ length: 100 }, (_, n) => file(`${n}`, noise(n, 10)));
+  using tree = await FetchedTree.of(few);
+  assert.equal(tree.assembly().lacksManyFiles, false);
+  using scratch = new Scratch();
+  const entries = Array.from({ length: 10_000 }, (_, n) => ({
+    kind: "file" as const,
+    directory: "",
+    name: `${n}`,
+    hash: n.toString(16).padStart(64, "0"),
+    size: 1,
+    mtime: 0,
+    executable: false,
+  }));
+  const manifest = { algorithm: "sha256new" as const, ambiguous: false };
+  const many = new Assembly({ ...manifest, entries }, scratch.path);
+  assert.equal(many.lacksManyFiles, true);
+  const large = entries.map((entry) => ({ ...entry, size: 1_000_000 }));
+  assert.equal(new Assembly({ ...manifest, entries: large }, scratch.path).lacksManyFiles, false);
 });
 
 Deno.test("a small file is in its place as a whole before it is told of", async () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { StoreFailed } from "../../lib/errors.ts";
-import { copyVerified, createFile, createSymlink, hashOfFile } from "../../lib/fetch/place.ts";
+import { createFile } from "../../lib/fetch/create_file.ts";
+import { copyVerified, createSymlink, hashOfFile } from "../../lib/fetch/place.ts";
 import type { FileEntry } from "../../lib/manifest/manifest.ts";
 import { needs } from "../skips.ts";
 import { Scratch } from "../store/sample.ts";
@@ -47,7 +48,7 @@ Deno.test({
     const script = `
       Deno.umask(0o077);
       const { createFile } = await import(${
-      JSON.stringify(import.meta.resolve("../../lib/fetch/place.ts"))
+      JSON.stringify(import.meta.resolve("../../lib/fetch/create_file.ts"))
     });
       createFile(${JSON.stringify(path)}, ${
       JSON.stringify(entry({ executable: true }))

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { StoreFailed } from "../../lib/errors.ts";
+import { FileWriter } from "../../lib/fetch/file_writer.ts";
+import type { FileEntry } from "../../lib/manifest/manifest.ts";
+import { BLOCK_SIZE } from "../../lib/wire/limits.ts";
+import { needs } from "../skips.ts";
+import { incompressible } from "../serve/implementations.ts";
+import { Scratch } from "../store/sample.ts";
+
+function entry(size: number, fields: Partial<FileEntry> = {}): FileEntry {
+  const hash = "0".repeat(64);
+  const common = { kind: "file", directory: "", name: "file", executable: false } as const;
+  return { ...common, hash, size, mtime: 1_234_567_890, ...fields };
+}
+
+Deno.test({
+  name: "files are created with content, mode and time, and told of when they are there",
+  ...needs("posix"),
+  async fn() {
+    using scratch = new Scratch();
+    const told: string[] = [];
+    using writer = new FileWriter<string>((path) => {
+      assert.ok(Deno.lstatSync(path).isFile);
+      told.push(path);
+    });
+    await writer.ready;
+    const files = Array.from({ length: 500 }, (_, n) => ({
+      path: `${scratch.path}/${n}`,
+      bytes: incompressible(n, n * 7 % 5000),
+      executable: n % 3 === 0,
+    }));
+    for (const { path, bytes, executable } of files) {
+      assert.ok(writer.add(path, entry(bytes.length, { executable }), bytes, path));
+      // What is given is copied.
+      bytes.fill(0);
+    }
+    await writer.settled();
+    assert.deepEqual(told, files.map(({ path }) => path));
+    for (const [n, { path, executable }] of files.entries()) {
+      const info = Deno.statSync(path);
+      assert.equal(info.mode! & 0o7777, executable ? 0o555 : 0o444);
+      assert.equal(info.mtime!.getTime(), 1_234_567_890_000);
+      assert.deepEqual(Deno.readFileSync(path), incompressible(n, n * 7 % 5000));
+    }
+  },
+});
+
+Deno.test("nothing is taken before the thread is there, and nothing that is not small", async () => {
+  using scratch = new Scratch();
+  using writer = new FileWriter<undefined>(() => {});
+  const path = `${scratch.path}/file`;
+  assert.equal(writer.add(path, entry(1), new Uint8Array(1), undefined), false);
+  await writer.settled();
+  await writer.ready;
+  const large = new Uint8Array(BLOCK_SIZE + 1);
+  assert.equal(writer.add(path, entry(large.length), large, undefined), false);
+  assert.ok(writer.add(path, entry(BLOCK_SIZE), large.subarray(1), undefined));
+  await writer.settled();
+  assert.equal(Deno.statSync(path).size, BLOCK_SIZE);
+});
+
+Deno.test("no more is taken than the thread gets done", async () => {
+  using scratch = new Scratch();
+  let told = 0;
+  using writer = new FileWriter<undefined>(() => told++);
+  await writer.ready;
+  const bytes = new Uint8Array(BLOCK_SIZE);
+  let taken = 0;
+  // Nothing that the thread says is heard before this turn is over.
+  while (writer.add(`${scratch.path}/${taken}`, entry(BLOCK_SIZE), bytes, undefined)) {
+    assert.ok(++taken < 1000, "it takes everything");
+  }
+  await writer.settled();
+  assert.equal(told, taken);
+  assert.equal([...Deno.readDirSync(scratch.path)].length, taken);
+  assert.ok(writer.add(`${scratch.path}/more`, entry(BLOCK_SIZE), bytes, undefined));
+  await writer.settled();
+});
+
+Deno.test("what cannot be created is told, to who waits and who goes on, and nothing more is", async () => {
+  using scratch = new Scratch();
+  Deno.writeTextFileSync(`${scratch.path}/there`, "there");
+  let told = 0;
+  using writer = new FileWriter<undefined>(() => told++);
+  await writer.ready;
+  const bytes = new Uint8Array(7);
+  assert.ok(writer.add(`${scratch.path}/there`, entry(7), bytes, undefined));
+  writer.send();
+  assert.ok(writer.add(`${scratch.path}/more`, entry(7), bytes, undefined));
+  const isTold = (error: unknown) => {
+    assert.ok(error instanceof StoreFailed, String(error));
+    assert.match(error.message, /^Cannot write ".*\/there": /);
+    return true;
+  };
+  await assert.rejects(writer.settled(), isTold);
+  await assert.rejects(writer.settled(), isTold);
+  assert.throws(() => writer.add(`${scratch.path}/again`, entry(7), bytes, undefined), isTold);
+  assert.equal(told, 0);
+  assert.equal(Deno.readTextFileSync(`${scratch.path}/there`), "there");
+  assert.deepEqual([...Deno.readDirSync(scratch.path)].map(({ name }) => name), ["there"]);
+});
