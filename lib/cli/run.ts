@@ -2,6 +2,7 @@ import settings from "../../deno.json" with { type: "json" };
 import { UsageError } from "../errors.ts";
 import { systemEnvironment } from "../store/environment.ts";
 import type { Command } from "./command.ts";
+import { loadCommand, loadCommands } from "./commands.ts";
 import { EXIT } from "./exit.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { formatName, Names } from "./names.ts";
@@ -9,14 +10,8 @@ import { parseOptions } from "./options.ts";
 import { Output } from "./output.ts";
 import { tellError } from "./tell_error.ts";
 
-/**
- * These stand between a person and their program, so that they are loaded alone: all of them
- * together take tens of milliseconds.
- */
-const QUICK: Readonly<Record<string, () => Promise<Command>>> = {
-  run: async () => (await import("./commands/run.ts")).run,
-  "0install": async () => (await import("./commands/zero_install.ts")).zeroInstall,
-};
+/** These say nothing of implementations before they know what to do: names are not prepared for them. */
+const NAMELESS: ReadonlySet<string> = new Set(["run", "0install"]);
 
 /** Runs the program with these arguments; returns its exit status and never throws. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -25,8 +20,7 @@ export async function run(args: readonly string[]): Promise<number> {
   try {
     const first = args[0];
     if (first === "--help" || first === "-h" || first === "help") {
-      const { COMMANDS } = await import("./commands.ts");
-      output.result(programHelp(COMMANDS, settings.version).trimEnd());
+      output.result(programHelp(await loadCommands(), settings.version).trimEnd());
       return EXIT.done;
     }
     if (first === "--version") {
@@ -41,7 +35,7 @@ export async function run(args: readonly string[]): Promise<number> {
     }
     const environment = systemEnvironment();
     const names = new Names(environment);
-    if (!Object.hasOwn(QUICK, command.name)) await names.prepare();
+    if (!NAMELESS.has(command.name)) await names.prepare();
     output = new Output({
       level: parsed.has("quiet") ? "quiet" : parsed.has("verbose") ? "verbose" : "info",
       json: parsed.has("json"),
@@ -65,9 +59,7 @@ async function chooseCommand(
   const spelt = first !== undefined && !first.startsWith("-");
   const fetches = args.some((arg) => /^(-f|--fetch(=|$))/.test(arg));
   const name = spelt ? first : fetches ? "fetch" : "serve";
-  const command = Object.hasOwn(QUICK, name)
-    ? await QUICK[name]!()
-    : (await import("./commands.ts")).COMMANDS.find((command) => command.name === name);
+  const command = await loadCommand(name);
   if (command === undefined) {
     throw new UsageError(`There is no command ${JSON.stringify(name)}`, {
       hint: "0share --help lists the commands",

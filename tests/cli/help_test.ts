@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { EXIT } from "../../lib/cli/exit.ts";
 import { commandHelp, programHelp } from "../../lib/cli/help.ts";
 import { COMMON_OPTIONS } from "../../lib/cli/options.ts";
-import { COMMANDS } from "../../lib/cli/commands.ts";
+import { loadCommand, loadCommands } from "../../lib/cli/commands.ts";
 
+const COMMANDS = await loadCommands();
 const README = Deno.readTextFileSync(new URL("../../README.md", import.meta.url));
 
 Deno.test("the program's help lists every command with its arguments and what it does", () => {
@@ -14,6 +15,11 @@ Deno.test("the program's help lists every command with its arguments and what it
     assert.ok(line !== undefined, name);
     assert.ok(line.includes(args) && line.endsWith(summary), line);
   }
+});
+
+Deno.test("a command is loaded by its name, and by nothing else", async () => {
+  for (const command of COMMANDS) assert.equal(await loadCommand(command.name), command);
+  for (const name of ["", "toString", "Fetch"]) assert.equal(await loadCommand(name), undefined);
 });
 
 for (const command of COMMANDS) {
