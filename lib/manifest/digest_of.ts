@@ -8,6 +8,12 @@ import { type Algorithm, type Digest, digestOfHash, hashNameOf } from "./digest.
  * `0share run` starts, and hashing takes longer to load than all of that.
  */
 export function digestOf(algorithm: Algorithm, manifestBytes: Uint8Array): Digest {
-  const hash = createHash(hashNameOf(algorithm)).update(manifestBytes).digest();
-  return digestOfHash(algorithm, hash);
+  return digestOfParts(algorithm, [manifestBytes]);
+}
+
+/** The same of a manifest whose bytes come in parts. */
+export function digestOfParts(algorithm: Algorithm, parts: Iterable<Uint8Array>): Digest {
+  const hash = createHash(hashNameOf(algorithm));
+  for (const part of parts) hash.update(part);
+  return digestOfHash(algorithm, hash.digest());
 }

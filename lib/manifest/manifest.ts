@@ -101,23 +101,23 @@ export function readManifest(digest: Digest, bytes: Uint8Array): Manifest {
 
 /** Writes a manifest by Zero Install's manifest specification. */
 export function formatManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
-  const { entries } = manifest;
-  const encoder = new TextEncoder();
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for (let at = 0; at < entries.length; at += LINES_AT_ONCE) {
-    const lines = entries.slice(at, at + LINES_AT_ONCE).map(formatEntry);
-    const part = encoder.encode(lines.join(""));
-    parts.push(part);
-    size += part.length;
-  }
-  const bytes = new Uint8Array(size);
+  const parts = [...formatParts(manifest)];
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let end = 0;
   for (const part of parts) {
     bytes.set(part, end);
     end += part.length;
   }
   return bytes;
+}
+
+/** The same in parts, for who needs no more than one at a time. */
+export function* formatParts({ entries }: Manifest): Generator<Uint8Array<ArrayBuffer>> {
+  const encoder = new TextEncoder();
+  for (let at = 0; at < entries.length; at += LINES_AT_ONCE) {
+    const lines = entries.slice(at, at + LINES_AT_ONCE).map(formatEntry);
+    yield encoder.encode(lines.join(""));
+  }
 }
 
 /** The texts of hundreds of thousands of lines at once would take several times what they say. */

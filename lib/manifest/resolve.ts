@@ -1,7 +1,7 @@
 import { DamagedImplementation } from "../errors.ts";
-import { digestOf } from "./digest_of.ts";
+import { digestOfParts } from "./digest_of.ts";
 import { listDirectory } from "./list_directory.ts";
-import { type Entry, formatManifest, type Manifest, MANIFEST_NAME } from "./manifest.ts";
+import { type Entry, formatParts, type Manifest, MANIFEST_NAME } from "./manifest.ts";
 
 /**
  * Finds the true directories of an ambiguous manifest's entries in the tree that it describes.
@@ -55,6 +55,6 @@ function kindOf(found: Deno.DirEntry): Entry["kind"] | undefined {
 }
 
 function damaged(manifest: Manifest, path: string, reason: string): DamagedImplementation {
-  const digest = digestOf(manifest.algorithm, formatManifest(manifest));
+  const digest = digestOfParts(manifest.algorithm, formatParts(manifest));
   return new DamagedImplementation(digest, path, reason);
 }

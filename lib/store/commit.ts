@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { ManifestMismatch, StoreFailed, VerificationFailed } from "../errors.ts";
 import { algorithmOf, hashNameOf } from "../manifest/digest.ts";
-import { digestOf } from "../manifest/digest_of.ts";
+import { digestOfParts } from "../manifest/digest_of.ts";
 import { generateManifest, type GenerateOptions } from "../manifest/generate.ts";
 import {
   type Entry,
   type FileEntry,
-  formatManifest,
+  formatParts,
   type Manifest,
   MANIFEST_NAME,
   pathOf,
@@ -96,12 +96,11 @@ export async function sealTree(
   if (staging.closed || staging.alreadyStored) throw new Error("Staging is not for building");
   if (manifest.ambiguous) throw new Error("The manifest does not say where its files are");
   const { digest, tree } = staging;
-  const bytes = formatManifest(manifest);
-  const actual = digestOf(algorithmOf(digest), bytes);
+  const actual = digestOfParts(algorithmOf(digest), formatParts(manifest));
   if (actual !== digest) throw new ManifestMismatch(digest, actual);
   try {
     await finishEntries(tree, manifest, options);
-    writeManifest(tree, bytes);
+    writeManifest(tree, formatParts(manifest));
     setMode(tree, 0o555);
   } catch (cause) {
     throw storeError("finish", tree, cause);
@@ -127,10 +126,10 @@ export async function sealUnpacked(
   const { digest, tree } = staging;
   try {
     const manifest = await generateManifest(algorithmOf(digest), tree, options);
-    if (digestOf(algorithmOf(digest), formatManifest(manifest)) !== digest) {
+    if (digestOfParts(algorithmOf(digest), formatParts(manifest)) !== digest) {
       // A manifest that came from another peer lets the explanation say what differs.
       const expected = staging.readManifest();
-      if (expected !== undefined) writeManifest(tree, expected);
+      if (expected !== undefined) writeManifest(tree, [expected]);
       else removeTree(`${tree}/${MANIFEST_NAME}`);
       await verifyTree(digest, tree, { signal: options.signal });
       throw new StoreFailed(`Cannot verify ${JSON.stringify(tree)}: it changes meanwhile`);
@@ -241,11 +240,14 @@ function checkSymlink(path: string, entry: SymlinkEntry, hashName: string): void
   );
 }
 
-function writeManifest(tree: string, bytes: Uint8Array): void {
+function writeManifest(tree: string, parts: Iterable<Uint8Array>): void {
   const path = `${tree}/${MANIFEST_NAME}`;
   // One that is there may be read-only, or a symlink.
   removeTree(path);
-  Deno.writeFileSync(path, bytes, { createNew: true });
+  using file = Deno.openSync(path, { write: true, createNew: true });
+  for (const part of parts) {
+    for (let written = 0; written < part.length;) written += file.writeSync(part.subarray(written));
+  }
   setMode(path, 0o444);
 }
 
