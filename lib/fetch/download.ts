@@ -19,6 +19,7 @@ import { Compression, type CompressionMode } from "./compression.ts";
 import type { Crowd } from "./crowd.ts";
 import type { DownloadLimit } from "./download_limit.ts";
 import type { ReportFetch } from "./events.ts";
+import { hasProcessorForWriter } from "./file_writer.ts";
 import { prepareTree } from "./leftovers.ts";
 import { findManifest } from "./manifest_source.ts";
 import { isOnThisMachine, type Peer } from "./peer.ts";
@@ -140,7 +141,7 @@ export class Download implements Disposable {
     const { compress, limit, onFrame, onShareable, report, signal } = this.#options;
     const digest = this.#digest;
     onShareable();
-    if (assembly.lacksManyFiles && navigator.hardwareConcurrency > processorsTaken(crowd)) {
+    if (assembly.lacksManyFiles && hasProcessorForWriter(busyProcessors(crowd))) {
       void assembly.shareWriting();
     }
     try {
@@ -191,8 +192,8 @@ export class Download implements Disposable {
   }
 }
 
-/** By this thread, and by a peer on this machine. */
-function processorsTaken(crowd: Crowd): number {
+/** With this thread, and with a peer on this machine. */
+function busyProcessors(crowd: Crowd): number {
   return crowd.usable.some(({ name }) => isOnThisMachine(name)) ? 2 : 1;
 }
 

@@ -6,6 +6,18 @@ import type { FromFileWriter, ToFileWriter } from "./file_writer_thread.ts";
 /** What waits to be written, in blocks: enough to even out what takes longer now and then. */
 const MAX_WAITING = 16;
 
+/** How many there are in this process. */
+let running = 0;
+
+/**
+ * Whether another writer would have a processor.
+ *
+ * @param busy processors that are taken by something else
+ */
+export function hasProcessorForWriter(busy: number): boolean {
+  return navigator.hardwareConcurrency > busy + running;
+}
+
 /** Files that are to be created together, and what each was given with. */
 interface Batch<T> {
   readonly buffer: ArrayBuffer;
@@ -30,11 +42,13 @@ export class FileWriter<T> implements Disposable {
   #next: Batch<T> | undefined;
   #ready = false;
   #failure: Error | undefined;
+  #disposed = false;
   #settled: PromiseWithResolvers<void> | undefined;
 
   /** @param created called with what a file was given with, when it is there */
   constructor(created: (token: T) => void) {
     this.#created = created;
+    running++;
     // It may do what this thread may: Deno would look at every part of every path otherwise.
     this.#worker = new Worker(new URL("./file_writer_thread.ts", import.meta.url), {
       type: "module",
@@ -102,6 +116,9 @@ export class FileWriter<T> implements Disposable {
 
   /** Ends the thread, wherever it is: nothing should be under way. */
   [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    running--;
     this.#worker.terminate();
   }
 

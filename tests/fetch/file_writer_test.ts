@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { StoreFailed } from "../../lib/errors.ts";
-import { FileWriter } from "../../lib/fetch/file_writer.ts";
+import { FileWriter, hasProcessorForWriter } from "../../lib/fetch/file_writer.ts";
 import type { FileEntry } from "../../lib/manifest/manifest.ts";
 import { BLOCK_SIZE } from "../../lib/wire/limits.ts";
 import { needs } from "../skips.ts";
@@ -57,6 +57,21 @@ Deno.test("nothing is taken before the thread is there, and nothing that is not 
   assert.ok(writer.add(path, entry(BLOCK_SIZE), large.subarray(1), undefined));
   await writer.settled();
   assert.equal(Deno.statSync(path).size, BLOCK_SIZE);
+});
+
+Deno.test("there are no more writers than processors that nothing else takes", async () => {
+  const all = navigator.hardwareConcurrency;
+  assert.equal(hasProcessorForWriter(all), false);
+  assert.equal(hasProcessorForWriter(all - 1), true);
+  {
+    using writer = new FileWriter<undefined>(() => {});
+    await writer.ready;
+    assert.equal(hasProcessorForWriter(all - 1), false);
+    writer[Symbol.dispose]();
+    assert.equal(hasProcessorForWriter(all - 1), true);
+  }
+  assert.equal(hasProcessorForWriter(all - 1), true);
+  assert.equal(hasProcessorForWriter(all), false);
 });
 
 Deno.test("no more is taken than the thread gets done", async () => {
