@@ -92,8 +92,14 @@ export class PartialBuffer implements Partial {
 
 const READ_SIZE = 1024 * 1024;
 
+/** For what is read back: one call follows the other. */
+let reading: Uint8Array<ArrayBuffer> | undefined;
+
 /** What is read back and hashed between two turns of the event loop, in bytes: some 15 ms. */
 const HASH_TURN_SIZE = 16 * 1024 * 1024;
+
+/** The same after each write, in bytes: four times what one brings, so that it does catch up. */
+const CATCH_UP_SIZE = 1024 * 1024;
 
 /** Content in a file of its own. It is hashed while it comes in order, and read back where it did not. */
 export class PartialFile implements Partial {
@@ -168,6 +174,7 @@ export class PartialFile implements Partial {
       this.#contributions.add({ start, end }, from);
     }
     this.received.add({ start: within, end: within + bytes.length });
+    this.#catchUp();
     return fresh;
   }
 
@@ -191,11 +198,22 @@ export class PartialFile implements Partial {
 
   /** Goes on with hashing what is here from the beginning; false when nothing is left to do. */
   hashSome(): boolean {
-    const gap = this.received.missing({ start: this.#hashed, end: Infinity })[0]!.start;
+    const gap = this.#gap;
     const before = this.#hashed;
     this.#readBack(Math.min(gap, before + HASH_TURN_SIZE));
     // Of a file that somebody cut there is no more to come.
     return before < this.#hashed && this.#hashed < gap;
+  }
+
+  /** Hashes some of what came before what is before it, so that in the end little is left. */
+  #catchUp(): void {
+    const gap = this.#gap;
+    if (gap > this.#hashed) this.#readBack(Math.min(gap, this.#hashed + CATCH_UP_SIZE));
+  }
+
+  /** Where what is here from the hashed part on ends. */
+  get #gap(): number {
+    return this.received.missing({ start: this.#hashed, end: Infinity })[0]!.start;
   }
 
   digest(): string {
@@ -208,7 +226,7 @@ export class PartialFile implements Partial {
   }
 
   #readBack(end: number): void {
-    const buffer = new Uint8Array(Math.min(READ_SIZE, Math.max(0, end - this.#hashed)));
+    const buffer = reading ??= new Uint8Array(READ_SIZE);
     try {
       while (this.#hashed < end) {
         this.#seek(this.#hashed);

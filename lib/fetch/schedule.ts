@@ -61,7 +61,6 @@ export class Schedule {
       has: undefined,
       paused: false,
       rate: undefined,
-      continues: -1,
       flight: undefined,
     };
     this.#situation.peers.set(peer, joined);

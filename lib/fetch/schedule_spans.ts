@@ -20,12 +20,6 @@ const FIRST_SPAN = 4 * 1024 ** 2;
 /** A span is taken over when that ends within this part of the time that it would take. */
 const CLEARLY_EARLIER = 0.75;
 
-/** Consecutive pieces that nobody was asked for. */
-interface Run {
-  readonly first: number;
-  readonly end: number;
-}
-
 /** The next span and the peer to ask; undefined when nothing would be won. The fastest go first. */
 export function spanRequest(situation: Situation): Choice | undefined {
   if (situation.full || situation.done) return undefined;
@@ -43,43 +37,25 @@ function comparable({ rate = Number.MAX_VALUE }: Peer): number {
 }
 
 /**
- * From pieces that nobody was asked for: where the peer's last span ended, so that both disks go
- * on in order, else from the longest run. Where another peer would go on at that run's
- * beginning it is left the first half.
+ * From pieces that nobody was asked for, the first ones: what comes nearly in order is hashed while it
+ * comes, and at the end nothing has to be read back.
  */
 function freshSpan(situation: Situation, peer: Peer): Choice | undefined {
-  const { runs, free } = freeRuns(situation);
-  if (free === 0) return undefined;
-  const length = spanLength(situation, peer, free);
-  const own = runs.find(({ first, end }) => first <= peer.continues && peer.continues < end);
-  if (own !== undefined) {
-    return span(peer, peer.continues, Math.min(own.end, peer.continues + length));
+  let first: number | undefined;
+  let end = 0;
+  let free = 0;
+  for (let piece = 0; piece < situation.pieces; piece++) {
+    if (!situation.isFree(piece)) continue;
+    free++;
+    first ??= end = piece;
+    if (piece === end) end++;
   }
-  const { first, end } = runs.reduce((a, b) => b.end - b.first > a.end - a.first ? b : a);
-  let start = first;
-  for (const other of situation.peers.values()) {
-    if (other !== peer && other.has === undefined && !other.paused && other.continues === first) {
-      start = first + ((end - first) >> 1);
-    }
-  }
-  return span(peer, start, Math.min(end, start + length));
+  if (first === undefined) return undefined;
+  return span(peer, first, Math.min(end, first + spanLength(situation, peer, free)));
 }
 
 function span(peer: Peer, first: number, end: number): Choice {
   return { peer, request: { kind: "span", first, end } };
-}
-
-function freeRuns(situation: Situation): { runs: Run[]; free: number } {
-  const runs: Run[] = [];
-  let free = 0;
-  for (let piece = 0; piece < situation.pieces; piece++) {
-    if (!situation.isFree(piece)) continue;
-    const first = piece;
-    while (piece < situation.pieces && situation.isFree(piece)) piece++;
-    runs.push({ first, end: piece });
-    free += piece - first;
-  }
-  return { runs, free };
 }
 
 /** In pieces, at least 1. */

@@ -31,8 +31,6 @@ export interface Peer {
   paused: boolean;
   /** In bytes per second, at least 1; undefined before its first ask is over. */
   rate: number | undefined;
-  /** The piece after its last span: where its disk and ours would go on; -1 before the first. */
-  continues: number;
   flight: Flight | undefined;
 }
 
@@ -122,7 +120,6 @@ export class Situation {
     this.flights.set(ask.id, flight);
     peer.flight = flight;
     if (ask.kind === "span") {
-      peer.continues = ask.end;
       const pieces = Array.from({ length: ask.end - ask.first }, (_, index) => ask.first + index);
       this.owe(flight, pieces);
     } else if (ask.kind === "piece") {
@@ -143,25 +140,17 @@ export class Situation {
 
   /** Lets an ask owe only what comes before a piece, and the piece that it is at in any case. */
   cut(flight: Flight, end: number): void {
-    const [at, ...later] = flight.owes ?? [];
-    if (at === undefined || later.length === 0) return;
+    const [, ...later] = flight.owes ?? [];
     for (const piece of later) {
       if (piece < end) continue;
       flight.owes!.delete(piece);
       this.flightsOf[piece]! -= 1;
     }
-    flight.peer.continues = Math.max(at + 1, end);
   }
 
   /** Takes an ask out of flight: what it still owed may be asked of others. */
   close(flight: Flight): void {
     for (const piece of flight.owes ?? []) this.flightsOf[piece]! -= 1;
-    // What was broken off goes on where it is broken off: what comes in order needs no reading back.
-    const [broken] = flight.owes ?? [];
-    const { ask } = flight;
-    if (ask.kind === "span" && broken !== undefined && broken > ask.first) {
-      flight.peer.continues = broken;
-    }
     this.flights.delete(flight.ask.id);
     flight.peer.flight = undefined;
   }

@@ -189,3 +189,28 @@ Deno.test("hashing what is here in turns ends although somebody cut the file mea
   assert.equal(partial.hashSome(), false);
   partial.close();
 });
+
+Deno.test("what came before what is in front of it is hashed while more comes", () => {
+  using scratch = new Scratch();
+  const size = 6 * 1024 * 1024;
+  const block = size / 24;
+  const bytes = new Uint8Array(size).map((_, at) => at % 251);
+  const partial = new PartialFile(`${scratch.path}/file`, size, "sha256", { resume: false });
+  try {
+    const write = (n: number) =>
+      partial.write(n * block, bytes.subarray(n * block, (n + 1) * block), "peer");
+    for (let n = 12; n < 24; n++) write(n);
+    assert.equal(partial.unhashed, 12 * block);
+    for (let n = 0; n < 8; n++) write(n);
+    assert.equal(partial.unhashed, 12 * block, "there is a gap");
+    for (let n = 8; n < 12; n++) write(n);
+    assert.equal(partial.unhashed, 8 * block, "1 MiB after the last one");
+    // What is here already is no news, and still a turn.
+    write(0);
+    write(1);
+    assert.equal(partial.unhashed, 0);
+    assert.equal(partial.digest(), createHash("sha256").update(bytes).digest("hex"));
+  } finally {
+    partial.close();
+  }
+});
