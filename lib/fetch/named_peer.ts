@@ -35,51 +35,63 @@ export function parseNamedPeer(text: string, defaultPort: number): NamedPeer {
   return { host, port };
 }
 
+/** Finds the addresses of a host; rejects when it has none. */
+export type Resolve = (host: string) => Promise<readonly string[]>;
+
 /** A search among named peers alone: each is said to have every digest, and asking tells. */
 export class NamedSearch implements Search {
   readonly offers = new Offers();
   readonly settled: Promise<void>;
+  readonly #report: ReportFetch;
+  readonly #resolve: Resolve;
+  #over = false;
 
   constructor(
     digests: readonly Digest[],
     peers: readonly NamedPeer[],
-    options: { report: ReportFetch },
+    options: { report: ReportFetch; resolve?: Resolve },
   ) {
-    options.report({ kind: "asking", digests, how: "named" });
-    this.settled = this.#find(digests, peers, options.report);
+    this.#report = options.report;
+    this.#resolve = options.resolve ?? askSystem;
+    this.#report({ kind: "asking", digests, how: "named" });
+    // All at once: one name that the system finds no answer for keeps nobody else waiting.
+    const finding = peers.map((peer) => this.#find(digests, peer));
+    this.settled = Promise.all(finding).then(() => {});
   }
 
   /** Who names the machine to ask does not ask the network, nor tell it anything. */
   announce(): void {}
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.settled;
+  /** The system cannot be told to give a name up, so that nobody waits for it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#over = true;
+    return Promise.resolve();
   }
 
-  async #find(
-    digests: readonly Digest[],
-    peers: readonly NamedPeer[],
-    report: ReportFetch,
-  ): Promise<void> {
-    for (const { host, port } of peers) {
-      for (const address of await addressesOf(host, report)) {
-        for (const digest of digests) {
-          this.offers.add({ peer: { address, port }, digest, state: "unknown" });
-        }
+  async #find(digests: readonly Digest[], { host, port }: NamedPeer): Promise<void> {
+    const addresses = isAddress(host) ? [host] : await this.#addressesOf(host);
+    if (this.#over) return;
+    for (const address of addresses) {
+      for (const digest of digests) {
+        this.offers.add({ peer: { address, port }, digest, state: "unknown" });
       }
+    }
+  }
+
+  async #addressesOf(host: string): Promise<readonly string[]> {
+    try {
+      return await this.#resolve(host);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const problem = `Cannot find the address of ${host}: ${reason}`;
+      if (!this.#over) this.#report({ kind: "trouble", reason: problem });
+      return [];
     }
   }
 }
 
-async function addressesOf(host: string, report: ReportFetch): Promise<string[]> {
-  if (isAddress(host)) return [host];
-  try {
-    return (await lookup(host, { all: true })).map(({ address }) => address);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    report({ kind: "trouble", reason: `Cannot find the address of ${host}: ${reason}` });
-    return [];
-  }
+async function askSystem(host: string): Promise<string[]> {
+  return (await lookup(host, { all: true })).map(({ address }) => address);
 }
 
 function isAddress(text: string): boolean {

@@ -92,3 +92,27 @@ Deno.test("a host that nobody knows is reported, and the next one is asked", asy
   assert.ok(trouble?.kind === "trouble");
   assert.match(trouble.reason, /no-such-host\.invalid/);
 });
+
+Deno.test("a name that the system finds no answer for keeps neither others nor the end waiting", async () => {
+  const events: FetchEvent[] = [];
+  const answers = new Map<string, PromiseWithResolvers<string[]>>();
+  const resolve = (host: string) => {
+    const answer = Promise.withResolvers<string[]>();
+    answers.set(host, answer);
+    return answer.promise;
+  };
+  const peers = ["slow", "never", "quick", "192.168.7.9"].map((host) => ({ host, port: 1 }));
+  const report = (event: FetchEvent) => events.push(event);
+  const search = new NamedSearch(DIGESTS, peers, { report, resolve });
+  const found: string[] = [];
+  search.offers.listen(({ peer }) => found.push(peer.address));
+  answers.get("quick")!.resolve(["192.168.7.8"]);
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(new Set(found), new Set(["192.168.7.8", "192.168.7.9"]));
+  await search[Symbol.asyncDispose]();
+  answers.get("slow")!.resolve(["192.168.7.7"]);
+  answers.get("never")!.reject(new Error("timed out"));
+  await search.settled;
+  assert.equal(found.includes("192.168.7.7"), false, "it is over");
+  assert.deepEqual(events.map(({ kind }) => kind), ["asking"]);
+});
