@@ -19,7 +19,7 @@ import { Compression, type CompressionMode } from "./compression.ts";
 import type { Crowd } from "./crowd.ts";
 import type { DownloadLimit } from "./download_limit.ts";
 import type { ReportFetch } from "./events.ts";
-import { hasProcessorForWriter } from "./file_writer.ts";
+import { canHaveWriter } from "./file_writer.ts";
 import { prepareTree } from "./leftovers.ts";
 import { findManifest } from "./manifest_source.ts";
 import { isOnThisMachine, type Peer } from "./peer.ts";
@@ -141,7 +141,7 @@ export class Download implements Disposable {
     const { compress, limit, onFrame, onShareable, report, signal } = this.#options;
     const digest = this.#digest;
     onShareable();
-    if (assembly.lacksManyFiles && hasProcessorForWriter(busyProcessors(crowd))) {
+    if (assembly.lacksManyFiles && canHaveWriter(busyProcessors(crowd))) {
       void assembly.shareWriting();
     }
     try {

@@ -6,16 +6,20 @@ import type { FromFileWriter, ToFileWriter } from "./file_writer_thread.ts";
 /** What waits to be written, in blocks: enough to even out what takes longer now and then. */
 const MAX_WAITING = 16;
 
+const MODULE = new URL("./file_writer_thread.ts", import.meta.url);
+
 /** How many there are in this process. */
 let running = 0;
 
 /**
- * Whether another writer would have a processor.
+ * Whether another writer can be had, and would have a processor. Never prompts.
  *
  * @param busy processors that are taken by something else
  */
-export function hasProcessorForWriter(busy: number): boolean {
-  return navigator.hardwareConcurrency > busy + running;
+export function canHaveWriter(busy: number): boolean {
+  if (navigator.hardwareConcurrency <= busy + running) return false;
+  // From source, a process may have been told to read less than its own modules.
+  return Deno.permissions.querySync({ name: "read", path: MODULE }).state === "granted";
 }
 
 /** Files that are to be created together, and what each was given with. */
@@ -50,10 +54,7 @@ export class FileWriter<T> implements Disposable {
     this.#created = created;
     running++;
     // It may do what this thread may: Deno would look at every part of every path otherwise.
-    this.#worker = new Worker(new URL("./file_writer_thread.ts", import.meta.url), {
-      type: "module",
-      name: "file writer",
-    });
+    this.#worker = new Worker(MODULE, { type: "module", name: "file writer" });
     this.#worker.onmessage = ({ data }: MessageEvent<FromFileWriter>) => this.#take(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { StoreFailed } from "../../lib/errors.ts";
-import { FileWriter, hasProcessorForWriter } from "../../lib/fetch/file_writer.ts";
+import { canHaveWriter, FileWriter } from "../../lib/fetch/file_writer.ts";
 import type { FileEntry } from "../../lib/manifest/manifest.ts";
 import { BLOCK_SIZE } from "../../lib/wire/limits.ts";
 import { needs } from "../skips.ts";
@@ -61,17 +61,17 @@ Deno.test("nothing is taken before the thread is there, and nothing that is not 
 
 Deno.test("there are no more writers than processors that nothing else takes", async () => {
   const all = navigator.hardwareConcurrency;
-  assert.equal(hasProcessorForWriter(all), false);
-  assert.equal(hasProcessorForWriter(all - 1), true);
+  assert.equal(canHaveWriter(all), false);
+  assert.equal(canHaveWriter(all - 1), true);
   {
     using writer = new FileWriter<undefined>(() => {});
     await writer.ready;
-    assert.equal(hasProcessorForWriter(all - 1), false);
+    assert.equal(canHaveWriter(all - 1), false);
     writer[Symbol.dispose]();
-    assert.equal(hasProcessorForWriter(all - 1), true);
+    assert.equal(canHaveWriter(all - 1), true);
   }
-  assert.equal(hasProcessorForWriter(all - 1), true);
-  assert.equal(hasProcessorForWriter(all), false);
+  assert.equal(canHaveWriter(all - 1), true);
+  assert.equal(canHaveWriter(all), false);
 });
 
 Deno.test("no more is taken than the thread gets done", async () => {
@@ -113,4 +113,23 @@ Deno.test("what cannot be created is told, to who waits and who goes on, and not
   assert.equal(told, 0);
   assert.equal(Deno.readTextFileSync(`${scratch.path}/there`), "there");
   assert.deepEqual([...Deno.readDirSync(scratch.path)].map(({ name }) => name), ["there"]);
+});
+
+Deno.test("a process that may not read its own modules has no writer", () => {
+  const url = JSON.stringify(import.meta.resolve("../../lib/fetch/file_writer.ts"));
+  using scratch = new Scratch();
+  const path = `${scratch.path}/main.ts`;
+  Deno.writeTextFileSync(
+    path,
+    `
+    import { canHaveWriter } from ${url};
+    console.log(canHaveWriter(0));
+  `,
+  );
+  for (const [permissions, answer] of [[[], "false"], [["--allow-read"], "true"]] as const) {
+    const args = ["run", "--no-prompt", "--cached-only", ...permissions, path];
+    const { stdout, stderr } = new Deno.Command(Deno.execPath(), { args }).outputSync();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    assert.equal(text(stdout), `${answer}\n`, text(stderr));
+  }
 });
