@@ -88,6 +88,7 @@ export class Assembly {
     return this.#received;
   }
 
+  /** Whether everything is here, and right; not whether it is in its place, see `placed`. */
   get complete(): boolean {
     return this.#received === this.stream.size && this.#partials.size === 0;
   }
@@ -309,7 +310,7 @@ export class Assembly {
 
   /** Makes the symlinks; only when all is complete and placed. */
   finish(): void {
-    if (!this.complete) throw new Error("Cannot finish a tree that lacks content");
+    if (!this.complete || !this.#places.isSettled) throw new Error("The tree lacks content");
     this.#places.makeSymlinks();
   }
 

@@ -5,21 +5,24 @@ let umask: number | undefined;
 
 /**
  * The bits that the process takes from the mode of what it creates; they are given back by chmod.
- * Asked for only when something is created: whoever serves may load this, but not know it.
+ * Asked for only when something is created: whoever serves may load this, but not know it. Asking
+ * changes it for a moment, so that it is asked for before another thread creates anything.
  */
-function processUmask(): number {
+export function processUmask(): number {
   return umask ??= Deno.build.os === "windows" ? 0 : Deno.umask();
 }
 
 /**
  * Creates a file of an implementation with its content, mode and modification time.
  *
+ * @param masked what `processUmask` says
  * @throws StoreFailed when something has that name already: nothing is written through it
  */
 export function createFile(
   path: string,
   entry: Pick<FileEntry, "executable" | "mtime">,
   bytes: Uint8Array,
+  masked: number = processUmask(),
 ): void {
   const mode = entry.executable ? 0o555 : 0o444;
   try {
@@ -32,7 +35,7 @@ export function createFile(
     } finally {
       file.close();
     }
-    if ((mode & processUmask()) !== 0) Deno.chmodSync(path, mode);
+    if ((mode & masked) !== 0) Deno.chmodSync(path, mode);
   } catch (cause) {
     throw storeError("write", path, cause);
   }

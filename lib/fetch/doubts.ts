@@ -104,6 +104,8 @@ export class Doubts {
   settled(extent: Extent): void {
     if (!this.#disputed.delete(extent) || this.#disputed.size > 0) return;
     this.#alone = undefined;
+    // Others may be asked again; not at once, in the middle of what is being written.
+    queueMicrotask(() => this.#options.changed());
   }
 
   /** A peer was given up: another one has to be asked alone. */

@@ -141,33 +141,26 @@ export class Download implements Disposable {
     const { compress, limit, onFrame, onShareable, report, signal } = this.#options;
     const digest = this.#digest;
     onShareable();
-    if (assembly.lacksManyFiles && canHaveWriter(busyProcessors(crowd))) {
-      void assembly.shareWriting();
-    }
-    try {
-      return await transferFromAll({
-        digest,
-        crowd,
-        assembly,
-        pieces,
-        compression: new Compression(compress),
-        limit,
-        signal,
-        onFrame,
-        onFirstAsk: ({ name }) => report({ kind: "connecting", peer: name, digest }),
-        onProgress: () =>
-          report({
-            kind: "progress",
-            digest,
-            done: assembly.received,
-            total: assembly.stream.size,
-            peers: crowd.usable.length,
-          }),
-      });
-    } finally {
-      // Nothing is under way when staging is finished, or left to the next run.
-      await assembly.placed();
-    }
+    if (paysToShareWriting(assembly, crowd)) void assembly.shareWriting();
+    return await transferFromAll({
+      digest,
+      crowd,
+      assembly,
+      pieces,
+      compression: new Compression(compress),
+      limit,
+      signal,
+      onFrame,
+      onFirstAsk: ({ name }) => report({ kind: "connecting", peer: name, digest }),
+      onProgress: () =>
+        report({
+          kind: "progress",
+          digest,
+          done: assembly.received,
+          total: assembly.stream.size,
+          peers: crowd.usable.length,
+        }),
+    });
   }
 
   #summarize(
@@ -192,9 +185,11 @@ export class Download implements Disposable {
   }
 }
 
-/** With this thread, and with a peer on this machine. */
-function busyProcessors(crowd: Crowd): number {
-  return crowd.usable.some(({ name }) => isOnThisMachine(name)) ? 2 : 1;
+/** Whether another thread is to create files: not where others are to read there at once. */
+function paysToShareWriting(assembly: Assembly, { usable }: Crowd): boolean {
+  if (!assembly.lacksManyFiles || usable.some(({ state }) => state === "partial")) return false;
+  const busy = usable.some(({ name }) => isOnThisMachine(name)) ? 2 : 1;
+  return canHaveWriter(busy);
 }
 
 /** What it says of a peer that its archive could not be used. */

@@ -1,10 +1,17 @@
 import { StoreFailed } from "../errors.ts";
 import type { FileEntry } from "../manifest/manifest.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
+import { processUmask } from "./create_file.ts";
 import type { FromFileWriter, ToFileWriter } from "./file_writer_thread.ts";
 
-/** What waits to be written, in blocks: enough to even out what takes longer now and then. */
-const MAX_WAITING = 16;
+/** Files that go to the thread at once: none of them is told of before all are there. */
+const MAX_FILES = 256;
+
+/**
+ * How often that may wait: enough to even out what takes longer now and then, and so little that who
+ * is interrupted does not wait long for what cannot be stopped.
+ */
+const MAX_WAITING = 8;
 
 const MODULE = new URL("./file_writer_thread.ts", import.meta.url);
 
@@ -40,32 +47,40 @@ interface Batch<T> {
 export class FileWriter<T> implements Disposable {
   readonly #created: (token: T) => void;
   readonly #worker: Worker;
+  readonly #masked: number;
+  readonly #loaded = Promise.withResolvers<void>();
+  /** What the thread was given, and has not done. */
   readonly #waiting: Batch<T>[] = [];
   readonly #spare: ArrayBuffer[] = [];
-  readonly #loaded = Promise.withResolvers<void>();
   #next: Batch<T> | undefined;
   #ready = false;
-  #failure: Error | undefined;
-  #disposed = false;
+  #failure: unknown;
   #settled: PromiseWithResolvers<void> | undefined;
+  #disposed = false;
 
-  /** @param created called with what a file was given with, when it is there */
+  /** @param created called with what a file was given with, when it is there; what it throws is told */
   constructor(created: (token: T) => void) {
     this.#created = created;
-    running++;
+    this.#masked = processUmask();
     // It may do what this thread may: Deno would look at every part of every path otherwise.
     this.#worker = new Worker(MODULE, { type: "module", name: "file writer" });
+    running++;
     this.#worker.onmessage = ({ data }: MessageEvent<FromFileWriter>) => this.#take(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
       // One that cannot even be loaded is done without.
-      if (this.#ready) this.#fail(new StoreFailed(`Cannot write files: ${event.message}`));
+      if (this.#ready) this.#stop(new StoreFailed(`Cannot write files: ${event.message}`));
     };
   }
 
   /** Settles when it begins to take files; never, where the thread cannot be had. */
   get ready(): Promise<void> {
     return this.#loaded.promise;
+  }
+
+  /** Whether all that was taken is there. */
+  get isSettled(): boolean {
+    return this.#waiting.length === 0 && this.#next === undefined && this.#failure === undefined;
   }
 
   /**
@@ -76,9 +91,12 @@ export class FileWriter<T> implements Disposable {
    * @throws StoreFailed when one that was taken before could not be created
    */
   add(path: string, entry: FileEntry, bytes: Uint8Array, token: T): boolean {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#check();
     if (!this.#ready || bytes.length > BLOCK_SIZE) return false;
-    if (this.#next !== undefined && this.#next.size + bytes.length > BLOCK_SIZE) this.send();
+    if (this.#next !== undefined) {
+      const { paths, size } = this.#next;
+      if (paths.length === MAX_FILES || size + bytes.length > BLOCK_SIZE) this.#post();
+    }
     if (this.#waiting.length >= MAX_WAITING) return false;
     const batch = this.#next ??= {
       buffer: this.#spare.pop() ?? new ArrayBuffer(BLOCK_SIZE),
@@ -96,23 +114,21 @@ export class FileWriter<T> implements Disposable {
     return true;
   }
 
-  /** Lets the thread begin with what was taken so far. */
+  /**
+   * Lets the thread begin with what was taken so far.
+   *
+   * @throws StoreFailed as `add` does
+   */
   send(): void {
-    const batch = this.#next;
-    if (batch === undefined) return;
-    this.#next = undefined;
-    this.#waiting.push(batch);
-    const { buffer, paths, entries } = batch;
-    this.#worker.postMessage({ buffer, paths, entries } satisfies ToFileWriter, [buffer]);
+    this.#check();
+    this.#post();
   }
 
-  /** Settles when all that was taken is there. @throws StoreFailed when some of it cannot be created */
+  /** Settles when nothing is under way. @throws StoreFailed when some of it could not be created */
   async settled(): Promise<void> {
-    this.send();
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#waiting.length === 0) return;
-    this.#settled ??= Promise.withResolvers();
-    await this.#settled.promise;
+    this.#post();
+    if (this.#waiting.length > 0) await (this.#settled ??= Promise.withResolvers()).promise;
+    this.#check();
   }
 
   /** Ends the thread, wherever it is: nothing should be under way. */
@@ -123,30 +139,55 @@ export class FileWriter<T> implements Disposable {
     this.#worker.terminate();
   }
 
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #post(): void {
+    const batch = this.#next;
+    this.#next = undefined;
+    if (batch === undefined || this.#failure !== undefined) return;
+    this.#waiting.push(batch);
+    const { buffer, paths, entries } = batch;
+    const message: ToFileWriter = { buffer, paths, entries, masked: this.#masked };
+    this.#worker.postMessage(message, [buffer]);
+  }
+
   #take(message: FromFileWriter): void {
     switch (message.kind) {
       case "ready":
         this.#ready = true;
         this.#loaded.resolve();
         break;
-      case "created": {
-        const { tokens } = this.#waiting.shift()!;
+      case "created":
         this.#spare.push(message.buffer);
-        tokens.forEach(this.#created);
-        if (this.#waiting.length > 0) break;
-        this.#settled?.resolve();
-        this.#settled = undefined;
+        this.#tell(this.#waiting.shift()!.tokens);
+        if (this.#waiting.length === 0) this.#settle();
         break;
-      }
       case "failed":
-        this.#fail(new StoreFailed(message.message, { hint: message.hint }));
+        this.#stop(new StoreFailed(message.message, { hint: message.hint }));
     }
   }
 
-  #fail(failure: Error): void {
-    this.#failure = failure;
+  /** Whoever is told may fail to write that down; the thread goes on with what it was given. */
+  #tell(tokens: readonly T[]): void {
+    if (this.#failure !== undefined) return;
+    try {
+      tokens.forEach(this.#created);
+    } catch (error) {
+      this.#failure = error;
+    }
+  }
+
+  /** The thread has ended. */
+  #stop(failure: StoreFailed): void {
+    this.#failure ??= failure;
     this.#waiting.length = 0;
-    this.#settled?.reject(failure);
+    this.#settle();
+  }
+
+  #settle(): void {
+    this.#settled?.resolve();
     this.#settled = undefined;
   }
 }

@@ -8,6 +8,8 @@ export interface ToFileWriter {
   readonly buffer: ArrayBuffer;
   readonly paths: readonly string[];
   readonly entries: readonly Pick<FileEntry, "size" | "executable" | "mtime">[];
+  /** See `processUmask`. */
+  readonly masked: number;
 }
 
 export type FromFileWriter =
@@ -23,11 +25,11 @@ const scope = self as unknown as {
   close(): void;
 };
 
-scope.onmessage = ({ data: { buffer, paths, entries } }) => {
+scope.onmessage = ({ data: { buffer, paths, entries, masked } }) => {
   try {
     let at = 0;
     for (const [index, entry] of entries.entries()) {
-      createFile(paths[index]!, entry, new Uint8Array(buffer, at, entry.size));
+      createFile(paths[index]!, entry, new Uint8Array(buffer, at, entry.size), masked);
       at += entry.size;
     }
     scope.postMessage({ kind: "created", buffer }, [buffer]);

@@ -98,7 +98,7 @@ let reading: Uint8Array<ArrayBuffer> | undefined;
 /** What is read back and hashed between two turns of the event loop, in bytes: some 15 ms. */
 const HASH_TURN_SIZE = 16 * 1024 * 1024;
 
-/** The same after each write, in bytes: four times what one brings, so that it does catch up. */
+/** The same after each write, in bytes: four times what a block brings, so that it does catch up. */
 const CATCH_UP_SIZE = 1024 * 1024;
 
 /** Content in a file of its own. It is hashed while it comes in order, and read back where it did not. */

@@ -46,6 +46,12 @@ export class Places {
   async writeAlone(): Promise<void> {
     this.#writing = false;
     await this.settled();
+    this.close();
+  }
+
+  /** Whether all that was given is in its place. */
+  get isSettled(): boolean {
+    return this.#writer?.isSettled ?? true;
   }
 
   /** Lets the other thread begin with what it was given. */

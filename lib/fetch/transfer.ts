@@ -57,7 +57,9 @@ export async function transferFromAll(options: TransferOptions): Promise<boolean
   options.signal.throwIfAborted();
   const transfer = new Transfer(options);
   try {
-    return await transfer.result;
+    const complete = await transfer.result;
+    await options.assembly.placed();
+    return complete;
   } finally {
     await transfer.end();
   }
@@ -141,7 +143,7 @@ class Transfer {
 
   /** Ends everything that is under way; afterwards nothing is written any more. */
   async end(): Promise<void> {
-    const { crowd, pieces, signal } = this.#options;
+    const { assembly, crowd, pieces, signal } = this.#options;
     signal.removeEventListener("abort", this.#onAbort);
     crowd.onJoin = () => {};
     crowd.onSettled = () => {};
@@ -151,6 +153,8 @@ class Transfer {
     clearTimeout(this.#starving);
     await Promise.all(this.#tasks);
     await this.#watch.ended;
+    // What cannot be written was told before, or something else is the reason for the end.
+    await assembly.placed().catch(() => {});
     pieces.listener = undefined;
   }
 

@@ -312,7 +312,11 @@ Deno.test("what another thread cannot write is told before anything is finished"
   await assembly.shareWriting();
   Deno.writeTextFileSync(`${tree.root}/b`, "in the way");
   assembly.write(0, tree.stream, "a");
+  assert.equal(assembly.complete, true);
+  assert.throws(() => assembly.finish(), "it is not in its place");
   await assert.rejects(assembly.placed(), StoreFailed);
+  assert.throws(() => assembly.finish());
+  assert.throws(() => assembly.write(0, tree.stream, "a"), StoreFailed, "it is told with the next");
   assembly.close();
 });
 

@@ -92,6 +92,43 @@ Deno.test("no more is taken than the thread gets done", async () => {
   await writer.settled();
 });
 
+Deno.test("many tiny files are not kept back until there is much of them", async () => {
+  using scratch = new Scratch();
+  let told = 0;
+  using writer = new FileWriter<undefined>(() => told++);
+  await writer.ready;
+  let taken = 0;
+  while (writer.add(`${scratch.path}/${taken}`, entry(1), new Uint8Array(1), undefined)) {
+    assert.ok(++taken < 100_000, "it takes everything");
+  }
+  assert.ok(taken < 3000, `${taken} wait`);
+  assert.equal(writer.isSettled, false);
+  await writer.settled();
+  assert.equal(writer.isSettled, true);
+  assert.equal(told, taken);
+});
+
+Deno.test("what is thrown by who is told is thrown again, after all that was under way", async () => {
+  using scratch = new Scratch();
+  const full = new StoreFailed("no room to say so");
+  let told = 0;
+  using writer = new FileWriter<number>((n) => {
+    told++;
+    if (n === 1) throw full;
+  });
+  await writer.ready;
+  for (let n = 0; n < 4; n++) {
+    assert.ok(writer.add(`${scratch.path}/${n}`, entry(7), new Uint8Array(7), n));
+    writer.send();
+  }
+  await assert.rejects(writer.settled(), full);
+  assert.equal([...Deno.readDirSync(scratch.path)].length, 4);
+  assert.equal(told, 2, "nothing more is told");
+  assert.throws(() => writer.add(`${scratch.path}/5`, entry(7), new Uint8Array(7), 5), full);
+  assert.throws(() => writer.send(), full);
+  assert.equal(writer.isSettled, false);
+});
+
 Deno.test("what cannot be created is told, to who waits and who goes on, and nothing more is", async () => {
   using scratch = new Scratch();
   Deno.writeTextFileSync(`${scratch.path}/there`, "there");

@@ -152,3 +152,49 @@ async function addAndRun(transferring: Transferring, peer: FakePeer, succeeds: b
   assert.equal(await transferring.run(), succeeds);
   return member;
 }
+
+const MANY = Array.from({ length: 3000 }, (_, n) => file(`f${n}`, noise(n, 1000 + n % 100)));
+
+Deno.test("a transfer whose files another thread creates is over when they are in their places", async () => {
+  using transferring = await Transferring.of(MANY);
+  transferring.add(new FakePeer("peer", transferring.stream, { turns: 1 }));
+  await transferring.assembly.shareWriting();
+  assert.equal(await transferring.run(), true);
+  await transferring.check();
+});
+
+Deno.test("after a transfer that was broken off nothing is written any more", async () => {
+  using transferring = await Transferring.of(MANY);
+  const { assembly, tree } = transferring;
+  transferring.add(new FakePeer("peer", transferring.stream, { turns: 1 }));
+  await assembly.shareWriting();
+  const abort = new AbortController();
+  const reason = new Error("interrupted");
+  const onProgress = () => {
+    if (assembly.received > 1_000_000) abort.abort(reason);
+  };
+  await assert.rejects(transferring.run({ signal: abort.signal, onProgress }), reason);
+  const there = () => [...Deno.readDirSync(tree.root)].length;
+  const before = there();
+  assert.ok(before > 100 && before < MANY.length, `${before}`);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(there(), before);
+  // What is there is whole, and was told.
+  assembly.close();
+  const again = tree.assembly(new Uint8Array());
+  assert.equal(again.received, assembly.received);
+});
+
+Deno.test("what another thread cannot write ends a transfer, and not with what ends it otherwise", async () => {
+  using transferring = await Transferring.of(MANY);
+  const { assembly, tree } = transferring;
+  transferring.add(new FakePeer("peer", transferring.stream, { turns: 1 }));
+  await assembly.shareWriting();
+  Deno.writeTextFileSync(`${tree.root}/f5`, "in the way");
+  await assert.rejects(transferring.run(), (error) => {
+    assert.ok(error instanceof StoreFailed, String(error));
+    assert.match(error.message, /f5"/);
+    return true;
+  });
+  assert.ok(assembly.received < assembly.stream.size, "it is told before everything has come");
+});
