@@ -144,10 +144,10 @@ const MIN_PIECE_SIZE = 256 * 1024;
 const MAX_PIECES = 2048;
 
 /** So many of the smallest are enough for peers to share: more only cost more requests. */
-const ENOUGH_PIECES = 512;
+const ENOUGH_PIECES = 256;
 
 /**
- * The size of a piece: 256 KiB of a stream of up to 128 MiB; of a larger one 512 KiB, or the next
+ * The size of a piece: 256 KiB of a stream of up to 64 MiB; of a larger one 512 KiB, or the next
  * power of two that makes at most 2,048 pieces.
  */
 export function pieceSize(streamSize: number): number {

@@ -116,13 +116,13 @@ Deno.test("is exact up to 2^53 - 1 bytes and refuses more", () => {
   );
 });
 
-Deno.test("a piece is 256 KiB up to 128 MiB, then 512 KiB or what makes at most 2,048 pieces", () => {
+Deno.test("a piece is 256 KiB up to 64 MiB, then 512 KiB or what makes at most 2,048 pieces", () => {
   for (
     const [stream, piece] of [
       [0, 18],
       [1, 18],
-      [2 ** 27, 18],
-      [2 ** 27 + 1, 19],
+      [2 ** 26, 18],
+      [2 ** 26 + 1, 19],
       [2 ** 30, 19],
       [2 ** 30 + 1, 20],
       [2 ** 32, 21],
