@@ -20,6 +20,15 @@ export interface Times {
 /** One timer that looks at all requests now and then: one for each, set at every chunk, would cost more. */
 const watches = new Set<Watch>();
 let ticker: ReturnType<typeof setInterval> | undefined;
+let ticked = 0;
+
+/** Time in which this process did something else, as on a slow disk, is no silence of a peer. */
+function tick(): void {
+  const now = performance.now();
+  const late = Math.max(0, now - ticked - TICK_MS);
+  ticked = now;
+  for (const watch of watches) watch.look(late);
+}
 
 /**
  * Aborts a request that makes no progress, or that nobody wants any more. Only the time in which
@@ -49,7 +58,9 @@ export class Watch {
     if (signal.aborted) this.#stop();
     signal.addEventListener("abort", this.#stop);
     watches.add(this);
-    ticker ??= setInterval(() => watches.forEach((watch) => watch.look()), TICK_MS);
+    if (ticker !== undefined) return;
+    ticked = performance.now();
+    ticker = setInterval(tick, TICK_MS);
   }
 
   get signal(): AbortSignal {
@@ -96,10 +107,16 @@ export class Watch {
     return new PeerFailed(this.#peer, this.#stalled || rootMessage(cause), { cause });
   }
 
-  /** Aborts the request if the peer has been waited for too long. */
-  look(): void {
+  /**
+   * Aborts the request if the peer has been waited for too long.
+   *
+   * @param busy how long nothing could be heard of anybody since the last look, in milliseconds
+   */
+  look(busy = 0): void {
     if (this.#since === undefined) return;
-    const waiting = performance.now() - this.#since;
+    const now = performance.now();
+    this.#since = Math.min(now, this.#since + busy);
+    const waiting = now - this.#since;
     if (waiting >= this.#allowed) {
       this.#stalled = `it sent nothing for ${this.#allowed / 1000} seconds`;
     } else if (this.#waited >= TRICKLE.ms) {

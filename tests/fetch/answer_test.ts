@@ -127,3 +127,17 @@ Deno.test("what went wrong is told by the innermost reason", () => {
   assert.equal(error.message, "Peer the peer failed: connection refused");
   assert.equal(error.cause, cause);
 });
+
+Deno.test("time in which this process is busy with something else is no silence of the peer", async () => {
+  const watch = new Watch("peer", new AbortController().signal);
+  try {
+    watch.came(1);
+    watch.waits();
+    // As a slow disk does that files are created on.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STALL_TIMEOUT_MS + 300);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(watch.signal.aborted, false);
+  } finally {
+    watch.end();
+  }
+});
