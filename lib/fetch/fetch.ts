@@ -38,6 +38,7 @@ export async function fetchImplementation(
   await using search = options.search(digests);
   // Loaded while peers answer: a search that finds nobody is not to take longer for it.
   const loading = import("./delivery.ts");
+  // Who needs it hears of a failure; nobody else does.
   loading.catch(() => {});
   using crowds = new Crowds(search, options);
   for await (const { digest, crowd } of crowds.offered()) {

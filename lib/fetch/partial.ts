@@ -205,7 +205,7 @@ export class PartialFile implements Partial {
     return before < this.#hashed && this.#hashed < gap;
   }
 
-  /** Hashes some of what came before what is before it, so that in the end little is left. */
+  /** Hashes some of what came earlier than what is in front of it: in the end little is left. */
   #catchUp(): void {
     const gap = this.#gap;
     if (gap > this.#hashed) this.#readBack(Math.min(gap, this.#hashed + CATCH_UP_SIZE));

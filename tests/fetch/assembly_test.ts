@@ -36,6 +36,21 @@ const WRITES = fc.array(
   { maxLength: 30 },
 );
 
+/** The parts of the stream that are written, wrong in every byte where a liar sends them. */
+function partsOf(
+  stream: Uint8Array<ArrayBuffer>,
+  writes: readonly { at: number; size: number; from: string }[],
+) {
+  const { length } = stream;
+  return length === 0 ? [] : writes.map(({ at, size, from }) => {
+    const start = Math.floor(at * length);
+    const end = Math.min(length, start + Math.ceil(size * length));
+    const lies = LYING.includes(from);
+    const bytes = stream.slice(start, end).map((byte) => lies ? byte ^ 0xff : byte);
+    return { start, end, bytes, from };
+  });
+}
+
 /** What of some ranges lies within one. */
 function within(ranges: readonly ByteRange[], { start, end }: ByteRange): ByteRange[] {
   return ranges
@@ -55,13 +70,8 @@ Deno.test({
         const assembly = tree.assembly();
         const { size } = assembly.stream;
         assert.equal(size, stream.length);
-        for (const write of writes) {
-          if (size === 0) break;
-          const start = Math.floor(write.at * size);
-          const end = Math.min(size, start + Math.ceil(write.size * size));
-          const lies = LYING.includes(write.from);
-          const bytes = stream.slice(start, end).map((byte) => lies ? byte ^ 0xff : byte);
-          assembly.write(start, bytes, write.from);
+        for (const { start, end, bytes, from } of partsOf(stream, writes)) {
+          assembly.write(start, bytes, from);
           for (const liar of assembly.liars.keys()) assert.ok(LYING.includes(liar), liar);
           const missing = assembly.missing();
           const lacking = missing.reduce((sum, range) => sum + range.end - range.start, 0);
@@ -267,13 +277,8 @@ Deno.test({
         });
         try {
           await assembly.shareWriting();
-          for (const [n, write] of writes.entries()) {
-            const { size } = assembly.stream;
-            if (size === 0) break;
-            const start = Math.floor(write.at * size);
-            const end = Math.min(size, start + Math.ceil(write.size * size));
-            const bytes = stream.slice(start, end);
-            assembly.write(start, LYING.includes(write.from) ? bytes.reverse() : bytes, write.from);
+          for (const [n, { start, bytes, from }] of partsOf(stream, writes).entries()) {
+            assembly.write(start, bytes, from);
             if (n === 9) await assembly.expose();
           }
           complete(assembly, stream);
