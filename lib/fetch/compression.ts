@@ -21,6 +21,12 @@ const FAST_WIRE = 140e6;
  */
 const WAITED_PART = 0.15;
 
+/** What pieces are expected to take on the wire before any came, as a part of their size. */
+const USUAL_RATIO = 0.6;
+
+/** So many bytes of what came compressed are remembered, roughly: the next ones are like the last ones. */
+const REMEMBERED = 16 * 1024 * 1024;
+
 /**
  * Decides of which peers to take pieces compressed. While a peer is waited for now and then, all that
  * its wire carries is taken: what the system gathers while we hash and write counts as well.
@@ -28,6 +34,7 @@ const WAITED_PART = 0.15;
 export class Compression {
   readonly #mode: CompressionMode;
   readonly #slow = new Map<string, boolean>();
+  #came = { bytes: 0, wire: 0 };
 
   /** @param can whether this runtime can expand what it gets: otherwise never, whatever `mode` says */
   constructor(mode: CompressionMode, can: boolean = hasZstd()) {
@@ -37,6 +44,25 @@ export class Compression {
   /** Whether this peer may compress; one that was not measured yet may not. */
   accepts(peer: string): boolean {
     return this.#mode === "auto" ? this.#slow.get(peer) === true : this.#mode === "always";
+  }
+
+  /**
+   * What a piece of this peer is expected to take on the wire, as a part of its size; undefined if the
+   * peer may not compress.
+   */
+  ratioOf(peer: string): number | undefined {
+    if (!this.accepts(peer)) return undefined;
+    const { bytes, wire } = this.#came;
+    return bytes === 0 ? USUAL_RATIO : wire / bytes;
+  }
+
+  /** Bytes of whole pieces came as so many bytes on the wire. */
+  shrank(bytes: number, wire: number): void {
+    this.#came.bytes += bytes;
+    this.#came.wire += wire;
+    if (this.#came.bytes <= REMEMBERED) return;
+    this.#came.bytes /= 2;
+    this.#came.wire /= 2;
   }
 
   /** An answer came that was not compressed. */

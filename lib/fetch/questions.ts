@@ -6,11 +6,11 @@ import type { Bytes } from "./bytes.ts";
 import type { Compression } from "./compression.ts";
 import type { Doubts } from "./doubts.ts";
 import type { DownloadLimit } from "./download_limit.ts";
-import { joinOverGaps } from "./gaps.ts";
 import type { Member } from "./member.ts";
 import type { PieceCheck } from "./piece_check.ts";
 import type { Pieces } from "./pieces.ts";
 import type { Ask, Schedule } from "./schedule.ts";
+import { planSpan } from "./span_plan.ts";
 
 /** All of it, or 0 or 1 for each piece; or what is no content stream. */
 export type Holdings = "all" | "archives" | Uint8Array;
@@ -33,9 +33,6 @@ export interface QuestionsOptions {
 
 /** From so many bytes on it shows how fast a wire is: less may come at once, out of some buffer. */
 const LONG_ENOUGH = 4 * 1024 * 1024;
-
-/** So much of a span has to be missing for whole pieces of it to be asked for, which may be compressed. */
-const WORTH_COMPRESSING = 0.9;
 
 /** Asks peers what the schedule wants to know, and hands what comes to the assembly. */
 export class Questions {
@@ -64,17 +61,13 @@ export class Questions {
     const { size } = assembly.stream;
     const span = { start: map.rangeOf(ask.first).start, end: map.rangeOf(ask.end - 1).end };
     const missing = assembly.missing(span);
-    const lacking = missing.reduce((sum, { start, end }) => sum + end - start, 0);
-    const whole = lacking >= WORTH_COMPRESSING * (span.end - span.start);
-    if (whole && compression.accepts(member.name)) {
-      const run = { first: ask.first, last: ask.end - 1, size };
-      const asked = { zstd: true, holdings: (has: Uint8Array) => this.#told(member, has) };
-      const bytes = await member.peer.pieces(digest, run, asked, signal);
-      await this.#takeAll(ask, member, bytes, signal);
-      return;
-    }
-    for (const { start, end } of joinOverGaps(missing)) {
-      const bytes = await member.peer.content(digest, { start, end, size }, signal);
+    const ratio = compression.ratioOf(member.name);
+    const asked = { zstd: true, holdings: (has: Uint8Array) => this.#told(member, has) };
+    for (const question of planSpan(map, missing, ratio)) {
+      const { peer } = member;
+      const bytes = question.kind === "range"
+        ? await peer.content(digest, { ...question, size }, signal)
+        : await peer.pieces(digest, { ...question, size }, asked, signal);
       if (!(await this.#takeAll(ask, member, bytes, signal))) return;
     }
   }
@@ -225,9 +218,10 @@ export class Questions {
   }
 
   #measure(member: Member, bytes: Bytes, came: number): void {
+    const { compression } = this.#options;
     member.tally.wire += bytes.wire;
-    if (bytes.compressed) return;
-    this.#options.compression.measured(member.name, { bytes: came, ...bytes.times });
+    if (bytes.compressed) compression.shrank(came, bytes.wire);
+    else compression.measured(member.name, { bytes: came, ...bytes.times });
   }
 
   #told(member: Member, has: Uint8Array): void {

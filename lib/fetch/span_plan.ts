@@ -1,0 +1,72 @@
+import type { ByteRange } from "../wire/range.ts";
+import { joinOverGaps } from "./gaps.ts";
+import type { PieceMap } from "./piece_map.ts";
+
+/** One question: a run of whole pieces (`last` inclusive), which may come compressed, or a range of bytes. */
+export type SpanQuestion =
+  | { readonly kind: "pieces"; readonly first: number; readonly last: number }
+  | { readonly kind: "range"; readonly start: number; readonly end: number };
+
+/** So much of a piece has to be missing for it to be asked for as a whole, however much it shrinks. */
+const ENOUGH = 0.15;
+
+/** With so much of it missing it is asked for as a whole, even if it does not shrink. */
+const NEARLY_ALL = 0.9;
+
+/** The next piece may shrink less than the last ones did. */
+const CAUTION = 1.2;
+
+/**
+ * How to ask for what is missing of a span: whole pieces come compressed, and may be less on the wire
+ * than the missing part of them as it is.
+ *
+ * @param missing in ascending order, none touching another
+ * @param ratio what a compressed piece is expected to take on the wire, as a part of its size;
+ *   undefined if none comes compressed
+ * @returns what covers all that is missing, in ascending order
+ */
+export function planSpan(
+  map: PieceMap,
+  missing: readonly ByteRange[],
+  ratio: number | undefined,
+): SpanQuestion[] {
+  const questions: SpanQuestion[] = [];
+  let run: { kind: "pieces"; first: number; last: number } | undefined;
+  let ranges: { start: number; end: number }[] = [];
+  const endRanges = () => {
+    questions.push(...joinOverGaps(ranges).map((range) => ({ kind: "range", ...range } as const)));
+    ranges = [];
+  };
+  const worthwhile = ratio === undefined
+    ? Infinity
+    : Math.min(NEARLY_ALL, Math.max(ENOUGH, CAUTION * ratio));
+  for (const [piece, parts] of byPiece(map, missing)) {
+    const lacking = parts.reduce((sum, { start, end }) => sum + end - start, 0);
+    if (lacking >= worthwhile * map.lengthOf(piece)) {
+      endRanges();
+      if (run !== undefined && run.last === piece - 1) run.last = piece;
+      else questions.push(run = { kind: "pieces", first: piece, last: piece });
+      continue;
+    }
+    for (const part of parts) {
+      const before = ranges.at(-1);
+      if (before !== undefined && before.end === part.start) before.end = part.end;
+      else ranges.push({ ...part });
+    }
+  }
+  endRanges();
+  return questions;
+}
+
+/** The pieces that lack something, in ascending order, and what of each is missing. */
+function byPiece(map: PieceMap, missing: readonly ByteRange[]): Map<number, ByteRange[]> {
+  const pieces = new Map<number, ByteRange[]>();
+  for (const { start, end } of missing) {
+    for (const [piece, part] of map.parts(start, end)) {
+      const parts = pieces.get(piece);
+      if (parts === undefined) pieces.set(piece, [part]);
+      else parts.push(part);
+    }
+  }
+  return pieces;
+}
