@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { Compression, isCompressionMode } from "../../lib/fetch/compression.ts";
 
 /** An answer of so many bytes, in so many seconds of which some were spent with waiting. */
@@ -77,4 +78,71 @@ Deno.test("auto takes nothing compressed from this machine, however slow it is",
   const other = new Compression("auto");
   other.measured("[::12]:4000", SLOW);
   assert.equal(other.accepts("[::12]:4000"), true);
+});
+
+const PIECE = 256 * 1024;
+const MIB = 1024 * 1024;
+
+/** So many bytes came, piece by piece, each as that part of its size. */
+function came(compression: Compression, bytes: number, ratio: number): void {
+  for (let at = 0; at < bytes; at += PIECE) compression.shrank(PIECE, ratio * PIECE);
+}
+
+function assertNear(found: number | undefined, expected: number, tolerance = 1e-9): void {
+  assert.ok(found !== undefined && Math.abs(found - expected) <= tolerance, `${found}`);
+}
+
+Deno.test("of who may not compress, nothing is expected to shrink, whatever came of others", () => {
+  const auto = new Compression("auto");
+  auto.measured("slow", SLOW);
+  for (const compression of [auto, new Compression("never"), new Compression("always", false)]) {
+    assert.equal(compression.ratioOf("unknown"), undefined);
+    came(compression, MIB, 0.3);
+    assert.equal(compression.ratioOf("unknown"), undefined);
+  }
+  assertNear(auto.ratioOf("slow"), 0.3);
+});
+
+Deno.test("before anything came, pieces are expected to shrink as they usually do", () => {
+  const usual = new Compression("always").ratioOf("peer");
+  assert.ok(usual !== undefined && usual > 0.3 && usual < 0.9, `${usual}`);
+  const auto = new Compression("auto");
+  auto.measured("slow", SLOW);
+  assert.equal(auto.ratioOf("slow"), usual);
+});
+
+Deno.test("what came is what is expected, of all peers: they have the same pieces", () => {
+  for (const ratio of [0.1, 0.35, 1, 1.001]) {
+    const compression = new Compression("always");
+    came(compression, PIECE, ratio);
+    assertNear(compression.ratioOf("peer"), ratio);
+    came(compression, 100 * MIB, ratio);
+    assertNear(compression.ratioOf("other"), ratio);
+  }
+  const mixed = new Compression("always");
+  came(mixed, MIB, 0.2);
+  came(mixed, MIB, 0.6);
+  assertNear(mixed.ratioOf("peer"), 0.4);
+});
+
+Deno.test("nothing that came says nothing", () => {
+  const compression = new Compression("always");
+  const usual = compression.ratioOf("peer");
+  compression.shrank(0, 0);
+  assert.equal(compression.ratioOf("peer"), usual);
+});
+
+Deno.test("what came lately counts more than what came before, however much that was", () => {
+  const sizes = fc.integer({ min: 16, max: 300 });
+  fc.assert(fc.property(sizes, fc.nat(40), (before, more) => {
+    const compression = new Compression("always");
+    came(compression, before * MIB, 0.9);
+    came(compression, (16 + more) * MIB, 0.3);
+    const ratio = compression.ratioOf("peer")!;
+    assert.ok(ratio >= 0.3 && ratio < 0.6, `${ratio}`);
+  }));
+  const compression = new Compression("always");
+  came(compression, 1024 * MIB, 0.9);
+  came(compression, 128 * MIB, 0.3);
+  assertNear(compression.ratioOf("peer"), 0.3, 0.01);
 });
