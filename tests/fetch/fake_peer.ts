@@ -12,7 +12,7 @@ import { pieceSize } from "../../lib/manifest/layout.ts";
 import { pieceCount } from "../../lib/wire/availability.ts";
 import { decodeBitfield } from "../../lib/wire/bitfield.ts";
 import type { OfferState } from "../../lib/wire/reply.ts";
-import { storedFrame } from "../../lib/wire/zstd.ts";
+import { compressFrame, storedFrame } from "../../lib/wire/zstd.ts";
 
 export interface Behaviour {
   /** The pieces that it has, 0 or 1 each; everything if left out; none if it knows only archives. */
@@ -33,6 +33,8 @@ export interface Behaviour {
   busy?: { times: number; seconds: number };
   /** Gives piece digests of these bytes, in place of the truth; "none" if it gives none. */
   digestsOf?: Uint8Array | "none";
+  /** What becomes of pieces that may come compressed; "stored" frames are as large as the pieces. */
+  coding?: "stored" | "compressed" | "none";
 }
 
 /** A peer that says what it was told to say, and remembers what it was asked for. */
@@ -181,6 +183,8 @@ export class FakePeer {
     for (const position of typeof wrong === "function" ? wrong(this.#questions) : wrong) {
       if (bytes[position - start] !== undefined) bytes[position - start]! ^= 1;
     }
+    const { coding = "stored" } = this.behaviour;
+    if (coding === "none") framed = undefined;
     const answer = {
       waitedSeconds: 0.001,
       bodyInPlace: () =>
@@ -211,7 +215,7 @@ export class FakePeer {
     for (let at = 0; at < bytes.length; at += each) {
       const piece = bytes.subarray(at, at + each);
       for await (const _part of this.#parts(piece, signal));
-      yield storedFrame(piece);
+      yield this.behaviour.coding === "compressed" ? compressFrame(piece) : storedFrame(piece);
     }
   }
 }

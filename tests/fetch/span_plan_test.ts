@@ -204,3 +204,14 @@ Deno.test("a last piece that is shorter is measured by its own length", () => {
     { kind: "range", start: PIECE, end: PIECE + 500 },
   ]);
 });
+
+Deno.test("a seventh of a piece is too little in any case, and nine tenths are enough", () => {
+  const kindOf = (part: number, ratio: number) => {
+    const missing = [{ start: 0, end: Math.round(part * PIECE) }];
+    const [question, ...others] = planSpan(mapOf(2 * PIECE), missing, ratio);
+    assert.deepEqual(others, []);
+    return question!.kind;
+  };
+  assert.deepEqual([0.14, 0.16].map((part) => kindOf(part, 0.01)), ["range", "pieces"]);
+  assert.deepEqual([0.89, 0.91].map((part) => kindOf(part, 1)), ["range", "pieces"]);
+});

@@ -14,6 +14,7 @@ const NODES = [
   file("d/c", noise(3, 1_000_000)),
 ];
 const SIZE = 1_300_100;
+const PIECE = 262_144;
 
 Deno.test({
   name: "a peer's stream ends in the right tree, whatever parts it comes in",
@@ -117,6 +118,47 @@ Deno.test("only what is missing is asked for, in one request a gap", async () =>
   const peer = new FakePeer("peer", stream);
   await addAndRun(transferring, peer, true);
   assert.deepEqual(peer.asked, ["0-100", "300100-500000", `600000-${SIZE}`]);
+  await transferring.check();
+});
+
+Deno.test("of who may compress, pieces that are missing for the most part come whole, and little as it is", async () => {
+  using transferring = await Transferring.of(NODES);
+  const { assembly, stream } = transferring;
+  const earlier = [[100, 250_000], [320_000, 350_000], [600_000, 1_040_000]] as const;
+  for (const [start, end] of earlier) assembly.write(start, stream.slice(start, end), "earlier");
+  const peer = new FakePeer("peer", stream, { coding: "compressed" });
+  const { tally } = transferring.add(peer);
+  assert.equal(await transferring.run({ compress: "always" }), true);
+  assert.deepEqual(peer.asked, [
+    "0-100",
+    `250000-${PIECE}`,
+    "pieces 1-1",
+    `${2 * PIECE}-600000`,
+    `1040000-${4 * PIECE}`,
+    "pieces 4-4",
+  ]);
+  assert.deepEqual(transferring.dropped, {});
+  assert.equal(tally.wasted, 30_000);
+  assert.ok(tally.wire < tally.bytes, `${tally.wire} of ${tally.bytes}`);
+  await transferring.check();
+});
+
+/** The first span of it is missing as a whole, and four fifths of each piece behind that. */
+async function lackingFourFifths(): Promise<Transferring> {
+  const transferring = await Transferring.of([file("large", noise(4, 16 * PIECE))]);
+  const { assembly, stream } = transferring;
+  for (let at = 8 * PIECE; at < stream.length; at += PIECE) {
+    assembly.write(at, stream.slice(at, at + PIECE / 5), "earlier");
+  }
+  return transferring;
+}
+
+Deno.test("while pieces shrink, those that are missing for the most part come whole", async () => {
+  using transferring = await lackingFourFifths();
+  const peer = new FakePeer("peer", transferring.stream, { coding: "compressed" });
+  transferring.add(peer);
+  assert.equal(await transferring.run({ compress: "always" }), true);
+  assert.ok(peer.asked.every((what) => what.startsWith("pieces ")), `${peer.asked}`);
   await transferring.check();
 });
 
