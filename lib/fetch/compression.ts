@@ -56,7 +56,10 @@ export class Compression {
     return bytes === 0 ? USUAL_RATIO : wire / bytes;
   }
 
-  /** Bytes of whole pieces came as so many bytes on the wire. */
+  /**
+   * Bytes of pieces that might have come compressed were so many on the wire: as many if they came as
+   * they are, because they do not shrink or the peer cannot compress.
+   */
   shrank(bytes: number, wire: number): void {
     this.#came.bytes += bytes;
     this.#came.wire += wire;

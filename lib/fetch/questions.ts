@@ -2,7 +2,7 @@ import { PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { Assembly } from "./assembly.ts";
 import { Block } from "./block.ts";
-import type { Bytes } from "./bytes.ts";
+import type { Bytes, Part } from "./bytes.ts";
 import type { Compression } from "./compression.ts";
 import type { Doubts } from "./doubts.ts";
 import type { DownloadLimit } from "./download_limit.ts";
@@ -68,7 +68,8 @@ export class Questions {
       const bytes = question.kind === "range"
         ? await peer.content(digest, { ...question, size }, signal)
         : await peer.pieces(digest, { ...question, size }, asked, signal);
-      if (!(await this.#takeAll(ask, member, bytes, signal))) return;
+      const mayShrink = question.kind === "pieces";
+      if (!(await this.#takeAll(ask, member, bytes, mayShrink, signal))) return;
     }
   }
 
@@ -77,6 +78,7 @@ export class Questions {
     ask: Ask,
     member: Member,
     answer: Bytes | undefined,
+    mayShrink: boolean,
     signal: AbortSignal,
   ): Promise<boolean> {
     const { assembly, schedule, onProgress } = this.#options;
@@ -96,7 +98,7 @@ export class Questions {
     let came = 0;
     try {
       for await (const part of bytes.parts()) {
-        await this.#count(member, part.bytes.length, signal);
+        await this.#count(member, part, mayShrink, signal);
         came += part.bytes.length;
         const step = write(() => block.push(part.bytes));
         used += step.used;
@@ -151,7 +153,7 @@ export class Questions {
     let frame: Uint8Array<ArrayBuffer> | undefined;
     try {
       for await (const part of bytes.parts()) {
-        await this.#count(member, part.bytes.length, signal);
+        await this.#count(member, part, options.zstd, signal);
         room.set(part.bytes, filled);
         filled += part.bytes.length;
         frame = part.frame?.slice();
@@ -202,9 +204,17 @@ export class Questions {
     onProgress();
   }
 
-  async #count(member: Member, bytes: number, signal: AbortSignal): Promise<void> {
-    member.tally.bytes += bytes;
-    if (this.#options.limit !== undefined) await this.#options.limit.take(bytes, signal);
+  /** @param mayShrink whether it is of pieces that might have come compressed, even if they did not */
+  async #count(
+    member: Member,
+    { bytes: { length }, frame }: Part,
+    mayShrink: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { compression, limit } = this.#options;
+    member.tally.bytes += length;
+    if (mayShrink) compression.shrank(length, frame?.length ?? length);
+    if (limit !== undefined) await limit.take(length, signal);
   }
 
   /** Whether a long answer that is not compressed turns out to be slow: the rest may come compressed. */
@@ -220,8 +230,7 @@ export class Questions {
   #measure(member: Member, bytes: Bytes, came: number): void {
     const { compression } = this.#options;
     member.tally.wire += bytes.wire;
-    if (bytes.compressed) compression.shrank(came, bytes.wire);
-    else compression.measured(member.name, { bytes: came, ...bytes.times });
+    if (!bytes.compressed) compression.measured(member.name, { bytes: came, ...bytes.times });
   }
 
   #told(member: Member, has: Uint8Array): void {

@@ -162,6 +162,21 @@ Deno.test("while pieces shrink, those that are missing for the most part come wh
   await transferring.check();
 });
 
+Deno.test("when pieces turn out not to shrink, no more comes than what of them is missing", async () => {
+  for (const coding of ["none", "stored"] as const) {
+    using transferring = await lackingFourFifths();
+    const peer = new FakePeer("peer", transferring.stream, { coding });
+    const { tally } = transferring.add(peer);
+    assert.equal(await transferring.run({ compress: "always" }), true);
+    const [first, ...others] = peer.asked;
+    assert.equal(first, "pieces 0-7");
+    assert.equal(others.length, 8, `${coding}: ${others}`);
+    assert.ok(others.every((what) => /^\d+-\d+$/.test(what)), `${coding}: ${others}`);
+    assert.equal(tally.wasted, 0);
+    await transferring.check();
+  }
+});
+
 Deno.test("a tree without content is asked of nobody", async () => {
   using transferring = await Transferring.of([directory("d"), file("empty", "")]);
   const peer = new FakePeer("peer", transferring.stream);
