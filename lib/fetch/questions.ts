@@ -60,16 +60,23 @@ export class Questions {
     const { assembly, compression, digest, pieces: { map } } = this.#options;
     const { size } = assembly.stream;
     const span = { start: map.rangeOf(ask.first).start, end: map.rangeOf(ask.end - 1).end };
-    const missing = assembly.missing(span);
-    const ratio = compression.ratioOf(member.name);
     const asked = { zstd: true, holdings: (has: Uint8Array) => this.#told(member, has) };
-    for (const question of planSpan(map, missing, ratio)) {
-      const { peer } = member;
-      const bytes = question.kind === "range"
-        ? await peer.content(digest, { ...question, size }, signal)
-        : await peer.pieces(digest, { ...question, size }, asked, signal);
-      const mayShrink = question.kind === "pieces";
-      if (!(await this.#takeAll(ask, member, bytes, mayShrink, signal))) return;
+    const { name, peer } = member;
+    for (let at = span.start; at < span.end;) {
+      const ratio = compression.ratioOf(name);
+      const rest = { start: at, end: span.end };
+      at = span.end;
+      for (const question of planSpan(map, assembly.missing(rest), ratio)) {
+        const mayShrink = question.kind === "pieces";
+        const bytes = mayShrink
+          ? await peer.pieces(digest, { ...question, size }, asked, signal)
+          : await peer.content(digest, { ...question, size }, signal);
+        if (!(await this.#takeAll(ask, member, bytes, mayShrink, signal))) return;
+        if (mayShrink || ratio !== undefined || !compression.accepts(name)) continue;
+        // The first answers have shown a slow wire: what follows may come compressed.
+        at = question.end;
+        break;
+      }
     }
   }
 

@@ -15,7 +15,7 @@ const MIN_SPAN = 1024 ** 2;
 const MAX_SPAN = 256 * 1024 ** 2;
 
 /** The first span of a peer whose rate nobody knows, in bytes. */
-const FIRST_SPAN = 2 * 1024 ** 2;
+const FIRST_SPAN = 4 * 1024 ** 2;
 
 /** A span is taken over when that ends within this part of the time that it would take. */
 const CLEARLY_EARLIER = 0.75;

@@ -27,6 +27,8 @@ export interface Behaviour {
   failsAfter?: number;
   /** In parts of at most so many bytes. */
   partSize?: number;
+  /** How fast its wire seems to be, in bytes per second. */
+  rate?: number;
   /** Lets so many turns of the event loop pass before each part. */
   turns?: number;
   /** Has no place for the first so many questions, and asks to come back after so many seconds. */
@@ -178,7 +180,7 @@ export class FakePeer {
   }
 
   #answer(start: number, end: number, framed: number | undefined, signal: AbortSignal): Bytes {
-    const { wrong = [] } = this.behaviour;
+    const { rate = Infinity, wrong = [] } = this.behaviour;
     const bytes = this.stream.slice(start, end);
     for (const position of typeof wrong === "function" ? wrong(this.#questions) : wrong) {
       if (bytes[position - start] !== undefined) bytes[position - start]! ^= 1;
@@ -186,7 +188,7 @@ export class FakePeer {
     const { coding = "stored" } = this.behaviour;
     if (coding === "none") framed = undefined;
     const answer = {
-      waitedSeconds: 0.001,
+      times: { seconds: bytes.length / rate, waitedSeconds: bytes.length / rate },
       bodyInPlace: () =>
         framed === undefined ? this.#parts(bytes, signal) : this.#frames(bytes, framed, signal),
       [Symbol.dispose]: () => {},

@@ -143,11 +143,27 @@ Deno.test("of who may compress, pieces that are missing for the most part come w
   await transferring.check();
 });
 
+Deno.test("whose wire turns out to be slow is asked for the rest of a span compressed", async () => {
+  for (const rate of [1e6, 1e9]) {
+    using transferring = await Transferring.of(NODES);
+    const { assembly, stream } = transferring;
+    assembly.write(100, stream.slice(100, 20_000), "earlier");
+    const peer = new FakePeer("peer", stream, { coding: "compressed", rate });
+    transferring.add(peer);
+    assert.equal(await transferring.run({ compress: "auto" }), true);
+    assert.deepEqual(peer.asked, [
+      "0-100",
+      ...(rate === 1e6 ? ["pieces 0-4"] : [`20000-${SIZE}`]),
+    ]);
+    await transferring.check();
+  }
+});
+
 /** The first span of it is missing as a whole, and four fifths of each piece behind that. */
 async function lackingFourFifths(): Promise<Transferring> {
-  const transferring = await Transferring.of([file("large", noise(4, 16 * PIECE))]);
+  const transferring = await Transferring.of([file("large", noise(4, 32 * PIECE))]);
   const { assembly, stream } = transferring;
-  for (let at = 8 * PIECE; at < stream.length; at += PIECE) {
+  for (let at = 16 * PIECE; at < stream.length; at += PIECE) {
     assembly.write(at, stream.slice(at, at + PIECE / 5), "earlier");
   }
   return transferring;
@@ -169,8 +185,8 @@ Deno.test("when pieces turn out not to shrink, no more comes than what of them i
     const { tally } = transferring.add(peer);
     assert.equal(await transferring.run({ compress: "always" }), true);
     const [first, ...others] = peer.asked;
-    assert.equal(first, "pieces 0-7");
-    assert.equal(others.length, 8, `${coding}: ${others}`);
+    assert.equal(first, "pieces 0-15");
+    assert.equal(others.length, 16, `${coding}: ${others}`);
     assert.ok(others.every((what) => /^\d+-\d+$/.test(what)), `${coding}: ${others}`);
     assert.equal(tally.wasted, 0);
     await transferring.check();
