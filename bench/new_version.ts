@@ -136,8 +136,8 @@ async function compare(
 /** Bytes of the contents in `next` that `old` has nowhere, each counted once. */
 function changedBytes(old: Load, next: Load): number {
   const key = ({ hash, size }: { hash: string; size: number }) => `${hash} ${size}`;
-  const known = new Set(contentStream(old.manifest).extents.map(key));
-  return contentStream(next.manifest).extents
+  const known = new Set([...contentStream(old.manifest).extents].map(key));
+  return [...contentStream(next.manifest).extents]
     .filter((extent) => !known.has(key(extent)))
     .reduce((sum, { size }) => sum + size, 0);
 }

@@ -42,7 +42,7 @@ export async function seal(name: string, tree: string, store: string): Promise<L
   const path = join(store, digest);
   renameSync(tree, path);
   await must("chmod", "-R", "a-w,a+rX", path);
-  const files = manifest.entries.filter((entry) => entry.kind === "file");
+  const files = [...manifest.entries].filter((entry) => entry.kind === "file");
   return {
     name,
     digest,

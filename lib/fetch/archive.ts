@@ -1,5 +1,5 @@
 import { InvalidArchive, InvalidManifest } from "../errors.ts";
-import { MANIFEST_NAME } from "../manifest/manifest.ts";
+import { MANIFEST_NAME } from "../manifest/entry.ts";
 import { checkName } from "../manifest/safe_path.ts";
 import { storeError } from "../store/errors.ts";
 import { MAX_UNPACKED_ENTRIES, MAX_UNPACKED_SIZE } from "../wire/limits.ts";

@@ -1,13 +1,14 @@
 import { hash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { hashNameOf } from "../manifest/digest.ts";
+import { pathOf } from "../manifest/entry.ts";
 import {
   type ContentStream,
   contentStream,
   type Extent,
   extentIndexAt,
 } from "../manifest/layout.ts";
-import { type Manifest, pathOf } from "../manifest/manifest.ts";
+import type { Manifest } from "../manifest/manifest.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
 import { PartialBuffer, PartialFile } from "./partial.ts";
 import { Places } from "./places.ts";
@@ -96,7 +97,7 @@ export class Assembly {
   /** Whether so many small files are missing that it pays to share the writing. */
   get lacksManyFiles(): boolean {
     let count = 0;
-    for (const [index, { size }] of this.stream.extents.entries()) {
+    for (const { index, size } of this.stream.extents) {
       if (size <= BLOCK_SIZE && this.#state[index] === MISSING) count++;
     }
     return count >= MANY_FILES;
@@ -116,8 +117,9 @@ export class Assembly {
     if (from >= to) return ranges;
     const { extents } = this.stream;
     for (let index = extentIndexAt(this.stream, from); index < extents.length; index++) {
-      const { offset, size } = extents[index]!;
+      const offset = extents.offsetOf(index);
       if (offset >= to) break;
+      const size = extents.offsetOf(index + 1) - offset;
       if (this.#state[index] === MISSING) add(offset, offset + size);
       else if (this.#state[index] === PARTIAL) {
         const gaps = this.#partials.get(index)!.received.missing({ start: 0, end: size });
@@ -133,7 +135,7 @@ export class Assembly {
    */
   wholeFilesEnd(start: number, end: number): number {
     if (end === this.stream.size) return end;
-    const { offset, size } = this.stream.extents[extentIndexAt(this.stream, end)]!;
+    const { offset, size } = this.stream.extents.at(extentIndexAt(this.stream, end));
     return offset > start && size <= BLOCK_SIZE ? offset : end;
   }
 
@@ -141,7 +143,7 @@ export class Assembly {
   write(offset: number, bytes: Uint8Array, from: string): void {
     let index = extentIndexAt(this.stream, offset);
     for (let at = 0; at < bytes.length; index++) {
-      const extent = this.stream.extents[index]!;
+      const extent = this.stream.extents.at(index);
       const within = offset + at - extent.offset;
       const part = bytes.subarray(at, at + extent.size - within);
       at += part.length;
@@ -184,7 +186,7 @@ export class Assembly {
 
   /** Takes over a content that is in its place as a whole, and whose hash was found right. */
   keep(index: number): void {
-    const extent = this.stream.extents[index]!;
+    const extent = this.stream.extents.at(index);
     this.#state[index] = DONE;
     this.#count(extent.offset, extent.offset + extent.size, THIS_MACHINE);
     this.#places.finish(extent);
@@ -197,7 +199,7 @@ export class Assembly {
    * @param ranges what is there, in bytes from the content's beginning
    */
   keepParts(index: number, ranges: readonly ByteRange[]): void {
-    const extent = this.stream.extents[index]!;
+    const extent = this.stream.extents.at(index);
     const path = this.#places.pathOf(extent);
     const partial = new PartialFile(path, extent.size, this.#hashName, { resume: true });
     this.#partials.set(index, partial);
@@ -240,7 +242,7 @@ export class Assembly {
     const bytes = new Uint8Array(end - start);
     if (bytes.length === 0) return bytes;
     for (let index = extentIndexAt(this.stream, start), at = start; at < end; index++) {
-      const extent = this.stream.extents[index]!;
+      const extent = this.stream.extents.at(index);
       const within = at - extent.offset;
       const into = bytes.subarray(at - start, Math.min(end, extent.offset + extent.size) - start);
       const partial = this.#partials.get(index);
@@ -261,7 +263,7 @@ export class Assembly {
    * @param ranges received ones, at least one, in bytes from the content's beginning
    */
   forget(index: number, ranges: readonly ByteRange[]): void {
-    const { offset } = this.stream.extents[index]!;
+    const { offset } = this.stream.extents.at(index);
     const partial = this.#partials.get(index) as PartialFile;
     this.#unsettled.delete(index);
     const before = partial.received.size;
@@ -277,7 +279,7 @@ export class Assembly {
 
   /** Takes all of a doubted content for missing again, and remembers who contributed to it. */
   reject(index: number): void {
-    const extent = this.stream.extents[index]!;
+    const extent = this.stream.extents.at(index);
     const partial = this.#partials.get(index)!;
     if (partial.contributors.size > 1) {
       this.#doubts.set(index, [...this.#doubts.get(index) ?? [], ...testimoniesOf(partial)]);
@@ -304,7 +306,7 @@ export class Assembly {
     this.#exposing = true;
     for (const [index, partial] of this.#partials) {
       if (!(partial instanceof PartialBuffer)) continue;
-      this.#places.expose(this.stream.extents[index]!, partial.bytes, partial.received.ranges);
+      this.#places.expose(this.stream.extents.at(index), partial.bytes, partial.received.ranges);
     }
   }
 
@@ -324,8 +326,7 @@ export class Assembly {
   #writePart(index: number, extent: Extent, within: number, part: Uint8Array, from: string): void {
     let partial = this.#partials.get(index);
     if (partial === undefined) {
-      const entry = extent.entries[0]!;
-      partial = entry.kind === "symlink" || extent.size <= BLOCK_SIZE
+      partial = extent.first.kind === "symlink" || extent.size <= BLOCK_SIZE
         ? new PartialBuffer(extent.size, this.#hashName)
         : new PartialFile(this.#places.pathOf(extent), extent.size, this.#hashName, {
           resume: false,
@@ -333,13 +334,12 @@ export class Assembly {
       this.#partials.set(index, partial);
       this.#state[index] = PARTIAL;
     }
-    const { offset } = extent;
     const fresh = partial.write(within, part, from);
     if (this.#exposing && partial instanceof PartialBuffer) {
       this.#places.expose(extent, partial.bytes, fresh);
     }
     for (const { start, end } of fresh) {
-      this.#count(offset + start, offset + end, from);
+      this.#count(extent.offset + start, extent.offset + end, from);
     }
     // What all came before, and is doubted, is no more doubtful for coming again.
     if (fresh.length === 0 || partial.received.size < extent.size) return;
@@ -350,7 +350,7 @@ export class Assembly {
 
   /** All of a content that came in parts is here: is it right? */
   #settle(index: number): void {
-    const extent = this.stream.extents[index]!;
+    const extent = this.stream.extents.at(index);
     const partial = this.#partials.get(index)!;
     const found = partial.digest();
     if (found === extent.hash) {
@@ -373,14 +373,14 @@ export class Assembly {
     const doubts = this.#doubts.get(index);
     if (doubts === undefined) return;
     this.#doubts.delete(index);
-    const path = pathOf(this.stream.extents[index]!.entries[0]!);
+    const path = pathOf(this.stream.extents.at(index).first);
     for (const liar of liarsAmong(doubts, read)) {
       if (!this.liars.has(liar)) this.liars.set(liar, `wrong bytes for "${path}"`);
     }
   }
 
   #accuse(peer: string, extent: Extent, found: string): void {
-    const path = pathOf(extent.entries[0]!);
+    const path = pathOf(extent.first);
     const reason = `wrong bytes for "${path}": expected ${extent.hash}, found ${found}`;
     this.liars.set(peer, reason);
   }

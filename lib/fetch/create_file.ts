@@ -1,4 +1,4 @@
-import type { FileEntry } from "../manifest/manifest.ts";
+import type { FileEntry } from "../manifest/entry.ts";
 import { storeError } from "../store/errors.ts";
 
 let umask: number | undefined;

@@ -38,8 +38,8 @@ export interface DoubtsOptions {
  */
 export class Doubts {
   readonly #options: DoubtsOptions;
-  /** Contents that one peer alone is asked for, and how often each was wrong. */
-  readonly #disputed = new Map<Extent, number>();
+  /** By extent: contents that one peer alone is asked for, and how often each was wrong. */
+  readonly #disputed = new Map<number, number>();
   #alone: Member | undefined;
   #adopting: Promise<void> | undefined;
   #resolving = 0;
@@ -101,8 +101,8 @@ export class Doubts {
   }
 
   /** A content is right. */
-  settled(extent: Extent): void {
-    if (!this.#disputed.delete(extent) || this.#disputed.size > 0) return;
+  settled({ index }: Extent): void {
+    if (!this.#disputed.delete(index) || this.#disputed.size > 0) return;
     this.#alone = undefined;
     // Others may be asked again; not at once, in the middle of what is being written.
     queueMicrotask(() => this.#options.changed());
@@ -128,9 +128,8 @@ export class Doubts {
       this.discardDigests();
       if (source !== undefined) this.#drop(source, "piece digests of other content");
     }
-    const extent = assembly.stream.extents[index]!;
-    const attempts = (this.#disputed.get(extent) ?? 0) + 1;
-    this.#disputed.set(extent, attempts);
+    const attempts = (this.#disputed.get(index) ?? 0) + 1;
+    this.#disputed.set(index, attempts);
     assembly.reject(index);
     if (attempts > MAX_ATTEMPTS) this.#giveUp();
     else this.#chooseAlone();
@@ -139,7 +138,7 @@ export class Doubts {
   /** Returns whether some pieces of a content were wrong; these are missing again. */
   #forgetWrongPieces(index: number): boolean {
     const { assembly, check, crowd, pieces } = this.#options;
-    const { offset, size } = assembly.stream.extents[index]!;
+    const { offset, size } = assembly.stream.extents.at(index);
     const wrong: ByteRange[] = [];
     const suspected = new Map<Member, number>();
     const last = Math.floor((offset + size - 1) / pieces.map.pieceSize);

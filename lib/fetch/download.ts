@@ -132,7 +132,8 @@ export class Download implements Disposable {
     const missing = total - assembly.received;
     requireSpace(store, missing);
     pieces.open(store, this.#digest);
-    const files = manifest.entries.filter((entry) => entry.kind === "file").length;
+    let files = 0;
+    for (const { kind } of manifest.entries) if (kind === "file") files++;
     report({ kind: "planned", digest: this.#digest, total, missing, files });
     return { assembly, pieces, resumed, reused };
   }

@@ -1,5 +1,5 @@
 import { StoreFailed } from "../errors.ts";
-import type { FileEntry } from "../manifest/manifest.ts";
+import type { FileEntry } from "../manifest/entry.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
 import { processUmask } from "./create_file.ts";
 import type { FromFileWriter, ToFileWriter } from "./file_writer_thread.ts";

@@ -1,6 +1,6 @@
 /** The thread of a `FileWriter`: creates what it is told to. */
 import { StoreFailed } from "../errors.ts";
-import type { FileEntry } from "../manifest/manifest.ts";
+import type { FileEntry } from "../manifest/entry.ts";
 import { createFile } from "./create_file.ts";
 
 /** Files to be created; their contents are end to end in the buffer. */

@@ -1,6 +1,7 @@
 import { hashNameOf } from "../manifest/digest.ts";
+import { byDirectory, pathOf } from "../manifest/entry.ts";
 import { type ContentStream, type Extent, pieceSize } from "../manifest/layout.ts";
-import { type Manifest, pathOf } from "../manifest/manifest.ts";
+import type { Manifest } from "../manifest/manifest.ts";
 import { storeError } from "../store/errors.ts";
 import { removeTree } from "../store/remove.ts";
 import { ensureRealDirectory } from "../store/store_directory.ts";
@@ -44,12 +45,14 @@ export function prepareTree(
 
 /** Removes everything that is not listed, or not of the listed kind, or a symlink. */
 function clean(manifest: Manifest, root: string): void {
-  const listed = new Map(manifest.entries.map((entry) => [pathOf(entry), entry]));
+  const listed = byDirectory(manifest.entries);
   const visit = (directory: string) => {
+    const entries = listed.get(directory)!.map((index) => manifest.entries.at(index)!);
+    const named = new Map(entries.map((entry) => [entry.name, entry]));
     Deno.chmodSync(`${root}/${directory}`, 0o755);
     for (const found of [...Deno.readDirSync(`${root}/${directory}`)]) {
       const path = directory === "" ? found.name : `${directory}/${found.name}`;
-      const entry = listed.get(path);
+      const entry = named.get(found.name);
       if (found.isDirectory && entry?.kind === "directory") visit(path);
       else if (!(found.isFile && entry?.kind === "file" && entry.size > 0)) {
         removeTree(`${root}/${path}`);
@@ -61,7 +64,8 @@ function clean(manifest: Manifest, root: string): void {
 
 function keep(manifest: Manifest, root: string, assembly: Assembly, states: Uint8Array): void {
   const hashName = hashNameOf(manifest.algorithm);
-  for (const [index, extent] of assembly.stream.extents.entries()) {
+  for (const extent of assembly.stream.extents) {
+    const { index } = extent;
     const [first, ...others] = extent.entries;
     // The other places of the same content are filled again from the first one.
     for (const other of others) removeTree(`${root}/${pathOf(other)}`);

@@ -10,7 +10,7 @@ export class PieceMap {
   readonly #lacking: Float64Array;
   readonly #unverified: Float64Array;
 
-  constructor(stream: ContentStream) {
+  constructor(stream: Pick<ContentStream, "size">) {
     this.#size = stream.size;
     this.pieceSize = pieceSize(stream.size);
     const count = pieceCount(stream.size);

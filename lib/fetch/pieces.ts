@@ -30,7 +30,7 @@ export class Pieces implements AssemblyObserver, Disposable {
   readonly #suppliers = new Suppliers();
   #file: PieceFile | undefined;
 
-  constructor(stream: ContentStream) {
+  constructor(stream: Pick<ContentStream, "size">) {
     this.map = new PieceMap(stream);
     this.#matched = new Uint8Array(this.map.count);
   }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { FileEntry } from "../manifest/manifest.ts";
+import type { FileEntry } from "../manifest/entry.ts";
 import { finishFile } from "../store/commit.ts";
 import { storeError } from "../store/errors.ts";
 import type { ByteRange } from "../wire/range.ts";

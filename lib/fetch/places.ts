@@ -1,6 +1,6 @@
 import { StoreFailed } from "../errors.ts";
+import { type FileEntry, pathOf, type SymlinkEntry } from "../manifest/entry.ts";
 import type { Extent } from "../manifest/layout.ts";
-import { type FileEntry, pathOf, type SymlinkEntry } from "../manifest/manifest.ts";
 import { finishFile } from "../store/commit.ts";
 import { storeError } from "../store/errors.ts";
 import type { ByteRange } from "../wire/range.ts";
@@ -18,8 +18,8 @@ export class Places {
   readonly #hashName: string;
   /** Targets by path: symlinks are made last, so that nothing is ever written through one. */
   readonly #symlinks = new Map<string, string>();
-  /** Contents of which a part is in the tree already. */
-  readonly #exposed = new Set<Extent>();
+  /** By extent: contents of which a part is in the tree already. */
+  readonly #exposed = new Set<number>();
   #writer: FileWriter<Extent> | undefined;
   /** Whether the writer is to take more. */
   #writing = false;
@@ -73,18 +73,18 @@ export class Places {
 
   /** The path of a content's first entry. */
   pathOf(extent: Extent): string {
-    return this.#path(extent.entries[0]!);
+    return this.#path(extent.first);
   }
 
   /** Fills all places of a content with these bytes. Returns false if that happens a little later. */
   fill(extent: Extent, bytes: Uint8Array): boolean {
     // All of it was written to its first place already.
-    if (this.#exposed.delete(extent)) {
+    if (this.#exposed.delete(extent.index)) {
       this.finish(extent);
       return true;
     }
     const { entries } = extent;
-    const first = entries[0]!;
+    const { first } = extent;
     if (this.#writing && entries.length === 1 && first.kind === "file") {
       if (this.#writer!.add(this.#path(first), first, bytes, extent)) return false;
     }
@@ -118,15 +118,15 @@ export class Places {
 
   /** Writes parts of a content that is not complete to its place, for others to read there. */
   expose(extent: Extent, bytes: Uint8Array, ranges: readonly ByteRange[]): void {
-    if (extent.entries[0]!.kind === "symlink") return;
-    const isNew = !this.#exposed.has(extent);
-    this.#exposed.add(extent);
+    if (extent.first.kind === "symlink") return;
+    const isNew = !this.#exposed.has(extent.index);
+    this.#exposed.add(extent.index);
     exposeParts(this.pathOf(extent), bytes, ranges, { isNew });
   }
 
   /** Takes back what of a content was written for others to read. */
   conceal(extent: Extent): void {
-    if (this.#exposed.delete(extent)) this.remove(extent);
+    if (this.#exposed.delete(extent.index)) this.remove(extent);
   }
 
   /** Removes the file of a content's first entry. */
@@ -141,7 +141,7 @@ export class Places {
   /** Fills `into` with bytes of a content that is in its place; false if they are not there. */
   read(extent: Extent, within: number, into: Uint8Array): boolean {
     const path = this.pathOf(extent);
-    if (extent.entries[0]!.kind === "symlink") {
+    if (extent.first.kind === "symlink") {
       const target = this.#symlinks.get(path);
       if (target === undefined) return false;
       into.set(new TextEncoder().encode(target).subarray(within, within + into.length));

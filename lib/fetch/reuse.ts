@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
 import { DamagedImplementation } from "../errors.ts";
 import { algorithmOf, type Digest, hashNameOf } from "../manifest/digest.ts";
+import { type FileEntry, pathOf } from "../manifest/entry.ts";
 import { FileHasher } from "../manifest/hash_file.ts";
 import { type Extent, extentIndexAt } from "../manifest/layout.ts";
-import { type FileEntry, pathOf } from "../manifest/manifest.ts";
 import { reasonOf, storeError } from "../store/errors.ts";
 import { findLocalFiles } from "../store/file_index.ts";
 import { listImplementations } from "../store/lookup.ts";
@@ -145,7 +145,7 @@ class Copier {
 
   /** The system opens the source by its path once more: whatever it finds there, the hash decides. */
   async #takeLarge(extent: Extent, source: string): Promise<string | undefined> {
-    const path = `${this.#root}/${pathOf(extent.entries[0]!)}`;
+    const path = `${this.#root}/${pathOf(extent.first)}`;
     let problem: string | undefined;
     try {
       await Deno.copyFile(source, path);

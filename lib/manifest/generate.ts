@@ -1,8 +1,9 @@
 import { UnsupportedTree } from "../errors.ts";
 import { type Algorithm, hashNameOf } from "./digest.ts";
+import { type Entry, MANIFEST_NAME } from "./entry.ts";
 import { FileHasher } from "./hash_file.ts";
 import { listDirectory, lookAt } from "./list_directory.ts";
-import { type Entry, type Manifest, MANIFEST_NAME } from "./manifest.ts";
+import type { Manifest } from "./manifest.ts";
 
 export interface GenerateOptions {
   /** Looked at whenever the event loop gets a turn; its reason is thrown. */

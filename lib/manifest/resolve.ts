@@ -1,7 +1,8 @@
 import { DamagedImplementation } from "../errors.ts";
 import { digestOfParts } from "./digest_of.ts";
+import { type Entry, MANIFEST_NAME } from "./entry.ts";
 import { listDirectory } from "./list_directory.ts";
-import { type Entry, formatParts, type Manifest, MANIFEST_NAME } from "./manifest.ts";
+import { formatParts, type Manifest } from "./manifest.ts";
 
 /**
  * Finds the true directories of an ambiguous manifest's entries in the tree that it describes.
@@ -20,7 +21,7 @@ export function resolveEntries(manifest: Manifest, root: string): Manifest {
   const walk = (directory: string) => {
     for (const found of listDirectory(directory === "" ? root : `${root}/${directory}`)) {
       if (directory === "" && found.name === MANIFEST_NAME && found.isFile) continue;
-      const listed = manifest.entries[entries.length];
+      const listed = manifest.entries.at(entries.length);
       const path = directory === "" ? found.name : `${directory}/${found.name}`;
       if (listed === undefined) throw damaged(manifest, path, "the manifest does not list it");
       if (found.name !== listed.name || kindOf(found) !== listed.kind) {
@@ -43,7 +44,7 @@ export function resolveEntries(manifest: Manifest, root: string): Manifest {
     }
   };
   walk("");
-  const missing = manifest.entries[entries.length];
+  const missing = manifest.entries.at(entries.length);
   if (missing !== undefined) throw damaged(manifest, missing.name, "it is not there");
   return { algorithm: manifest.algorithm, entries, ambiguous: false };
 }

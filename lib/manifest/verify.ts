@@ -2,8 +2,9 @@ import { VerificationFailed } from "../errors.ts";
 import { manifestDifference } from "./difference.ts";
 import { type Algorithm, algorithmOf, type Digest } from "./digest.ts";
 import { digestOf } from "./digest_of.ts";
+import { MANIFEST_NAME } from "./entry.ts";
 import { generateManifest, type GenerateOptions } from "./generate.ts";
-import { formatManifest, MANIFEST_NAME } from "./manifest.ts";
+import { formatManifest } from "./manifest.ts";
 
 /**
  * Makes sure that a directory tree is the one that a digest names, and that its `.manifest`, if it

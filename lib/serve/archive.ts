@@ -2,7 +2,7 @@ import { createHash, hash } from "node:crypto";
 import { pipeline, Readable } from "node:stream";
 import { createGzip, createZstdCompress } from "node:zlib";
 import { hashNameOf } from "../manifest/digest.ts";
-import { type Entry, type FileEntry, pathOf } from "../manifest/manifest.ts";
+import { type Entry, type FileEntry, pathOf } from "../manifest/entry.ts";
 import { CHUNK_SIZE } from "../wire/limits.ts";
 import { TAR_END, tarHeader, type TarMember, tarPadding, tarSize } from "../wire/tar_writer.ts";
 import { hasZstd } from "../wire/zstd.ts";
@@ -36,7 +36,7 @@ export class ArchiveSource implements Source {
   constructor(held: Held, coding: Coding) {
     this.#held = held;
     this.#tree = new ListedTree(held.digest, held.path, { many: true });
-    this.#members = held.manifest.entries.map((entry) => this.#memberOf(entry));
+    this.#members = Array.from(held.manifest.entries, (entry) => this.#memberOf(entry));
     this.#coding = coding;
     this.size = coding === "identity" ? tarSize(this.#members) : undefined;
   }
@@ -53,8 +53,9 @@ export class ArchiveSource implements Source {
   }
 
   *#archive(): Generator<Uint8Array> {
-    for (const [index, entry] of this.#held.manifest.entries.entries()) {
-      yield tarHeader(this.#members[index]!);
+    let index = 0;
+    for (const entry of this.#held.manifest.entries) {
+      yield tarHeader(this.#members[index++]!);
       if (entry.kind !== "file") continue;
       yield* this.#content(entry);
       yield new Uint8Array(tarPadding(entry.size));

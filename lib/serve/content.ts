@@ -1,7 +1,7 @@
 import { createHash, type Hash, hash } from "node:crypto";
 import { hashNameOf } from "../manifest/digest.ts";
+import type { FileEntry } from "../manifest/entry.ts";
 import { type Extent, extentIndexAt } from "../manifest/layout.ts";
-import type { FileEntry } from "../manifest/manifest.ts";
 import { CHUNK_SIZE } from "../wire/limits.ts";
 import type { Held } from "./held.ts";
 import type { KnownFiles } from "./known_files.ts";
@@ -79,7 +79,7 @@ export class ContentReader {
    */
   read(into: Uint8Array): void {
     for (let filled = 0; filled < into.length;) {
-      const extent = this.#held.stream.extents[this.#index]!;
+      const extent = this.#held.stream.extents.at(this.#index);
       const end = extent.offset + extent.size;
       const part = into.subarray(filled, Math.min(into.length, filled + end - this.#position));
       this.#fill(extent, part);
@@ -96,7 +96,7 @@ export class ContentReader {
   }
 
   #fill(extent: Extent, into: Uint8Array): void {
-    const entry = extent.entries[0]!;
+    const entry = extent.first;
     const within = this.#position - extent.offset;
     if (entry.kind === "symlink" || extent.size <= CHUNK_SIZE && this.#hasAllOf(extent)) {
       if (within === 0 && into.length === extent.size) return this.#readWhole(extent, into);
@@ -117,7 +117,7 @@ export class ContentReader {
   }
 
   #readWhole(extent: Extent, into: Uint8Array): void {
-    const entry = extent.entries[0]!;
+    const entry = extent.first;
     if (entry.kind === "symlink") into.set(this.#tree.readLink(entry));
     else this.#tree.readToHash(entry, into);
     this.#check(extent, hash(hashNameOf(this.#held.manifest.algorithm), into, "hex"));
@@ -150,7 +150,7 @@ export class ContentReader {
   #check(extent: Extent, found: string): void {
     if (found === extent.hash) return;
     throw this.#tree.damaged(
-      extent.entries[0]!,
+      extent.first,
       `its hash should be ${extent.hash}, found ${found}`,
     );
   }

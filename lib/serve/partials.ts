@@ -1,6 +1,7 @@
 import type { Digest } from "../manifest/digest.ts";
+import type { SymlinkEntry } from "../manifest/entry.ts";
 import { contentStream, pieceSize } from "../manifest/layout.ts";
-import { readManifest, type SymlinkEntry } from "../manifest/manifest.ts";
+import { readManifest } from "../manifest/manifest.ts";
 import { pathIn } from "../store/lookup.ts";
 import { readPieceStates } from "../store/piece_file.ts";
 import { STAGING_PREFIX, TREE_SUFFIX } from "../store/staging.ts";
@@ -98,11 +99,11 @@ function piecesOf(store: string, held: Held): () => Uint8Array<ArrayBuffer> | un
 function symlinksByPiece({ stream }: Held): Map<number, SymlinkEntry[]> {
   const byPiece = new Map<number, SymlinkEntry[]>();
   const each = pieceSize(stream.size);
-  for (const { offset, size, entries: [entry] } of stream.extents) {
-    if (entry!.kind !== "symlink") continue;
+  for (const { offset, size, first } of stream.extents) {
+    if (first.kind !== "symlink") continue;
     const last = Math.floor((offset + size - 1) / each);
     for (let piece = Math.floor(offset / each); piece <= last; piece++) {
-      byPiece.set(piece, [...byPiece.get(piece) ?? [], entry as SymlinkEntry]);
+      byPiece.set(piece, [...byPiece.get(piece) ?? [], first]);
     }
   }
   return byPiece;

@@ -3,16 +3,16 @@ import { setImmediate } from "node:timers/promises";
 import { ManifestMismatch, StoreFailed, VerificationFailed } from "../errors.ts";
 import { algorithmOf, hashNameOf } from "../manifest/digest.ts";
 import { digestOfParts } from "../manifest/digest_of.ts";
-import { generateManifest, type GenerateOptions } from "../manifest/generate.ts";
 import {
-  type Entry,
+  byDirectory,
+  type DirectoryEntry,
   type FileEntry,
-  formatParts,
-  type Manifest,
   MANIFEST_NAME,
   pathOf,
   type SymlinkEntry,
-} from "../manifest/manifest.ts";
+} from "../manifest/entry.ts";
+import { generateManifest, type GenerateOptions } from "../manifest/generate.ts";
+import { formatParts, type Manifest } from "../manifest/manifest.ts";
 import { verifyTree } from "../manifest/verify.ts";
 import { storeError } from "./errors.ts";
 import { addWithHelper } from "./helper.ts";
@@ -196,34 +196,31 @@ async function finishEntries(
   { contents, signal }: SealOptions,
 ): Promise<void> {
   const algorithm = hashNameOf(manifest.algorithm);
-  const listed = new Map<string, Entry[]>([["", []]]);
-  const directories: Entry[] = [];
-  for (const entry of manifest.entries) {
-    listed.get(entry.directory)!.push(entry);
-    if (entry.kind !== "directory") continue;
-    listed.set(pathOf(entry), []);
-    directories.push(entry);
-  }
+  const directories: DirectoryEntry[] = [];
   let count = 0;
-  for (const [directory, entries] of listed) {
+  for (const [directory, indices] of byDirectory(manifest.entries)) {
     const parent = directory === "" ? tree : `${tree}/${directory}`;
-    matchListing(parent, new Map(entries.map((entry) => [entry.name, entry])), directory === "");
-    for (const entry of entries) {
-      const { name } = entry;
+    const entries = () => indices.values().map((index) => manifest.entries.at(index)!);
+    matchListing(
+      parent,
+      new Map(entries().map(({ name, kind }) => [name, kind])),
+      directory === "",
+    );
+    for (const entry of entries()) {
       if (++count % ENTRIES_PER_TURN === 0) {
         await setImmediate();
         signal?.throwIfAborted();
       }
-      if (entry.kind === "file") {
-        if (contents === "finished" && isCommonTime(entry.mtime)) continue;
-        finishFile(`${parent}/${name}`, entry);
-      } else if (entry.kind === "symlink") checkSymlink(`${parent}/${name}`, entry, algorithm);
+      const path = `${parent}/${entry.name}`;
+      if (entry.kind === "symlink") checkSymlink(path, entry, algorithm);
+      else if (entry.kind === "directory") directories.push(entry);
+      else if (contents !== "finished" || !isCommonTime(entry.mtime)) finishFile(path, entry);
     }
   }
   // What was removed above changed the times, and could not have been removed after this.
   for (const entry of directories) {
     const path = `${tree}/${pathOf(entry)}`;
-    if (entry.kind === "directory" && entry.mtime !== undefined) setTime(path, entry.mtime);
+    if (entry.mtime !== undefined) setTime(path, entry.mtime);
     setMode(path, 0o555);
   }
 }

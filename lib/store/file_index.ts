@@ -1,7 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { algorithmOf, type Digest, hashNameOf } from "../manifest/digest.ts";
 import { digestOf } from "../manifest/digest_of.ts";
-import { type FileEntry, MANIFEST_NAME, parseManifest } from "../manifest/manifest.ts";
+import { type FileEntry, MANIFEST_NAME } from "../manifest/entry.ts";
+import { parseManifest } from "../manifest/manifest.ts";
 import { resolveEntries } from "../manifest/resolve.ts";
 import { listImplementations, type StoredImplementation } from "./lookup.ts";
 
@@ -98,7 +99,7 @@ function* filesIn(
       const { entries } = algorithm === "sha1"
         ? resolveEntries(parseManifest(algorithm, bytes), path)
         : parseManifest(algorithm, part);
-      yield entries.filter((entry): entry is FileEntry =>
+      yield [...entries].filter((entry): entry is FileEntry =>
         entry.kind === "file" && scanner.isWanted(entry)
       );
     } catch {

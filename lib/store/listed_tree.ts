@@ -1,6 +1,6 @@
 import { DamagedImplementation } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { type FileEntry, pathOf, type SymlinkEntry } from "../manifest/manifest.ts";
+import { type FileEntry, pathOf, type SymlinkEntry } from "../manifest/entry.ts";
 
 /**
  * How long a directory's listing is relied on, in milliseconds. What the owner of the store puts into

@@ -17,7 +17,7 @@ const SLOW = [
 ];
 
 function sizeOf({ manifest }: Implementation): number {
-  return manifest.entries.reduce((sum, entry) => sum + ("size" in entry ? entry.size : 0), 0);
+  return [...manifest.entries].reduce((sum, entry) => sum + ("size" in entry ? entry.size : 0), 0);
 }
 
 /** Whom the program has connected to, in order. */

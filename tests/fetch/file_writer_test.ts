@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { StoreFailed } from "../../lib/errors.ts";
 import { canHaveWriter, FileWriter } from "../../lib/fetch/file_writer.ts";
-import type { FileEntry } from "../../lib/manifest/manifest.ts";
+import type { FileEntry } from "../../lib/manifest/entry.ts";
 import { BLOCK_SIZE } from "../../lib/wire/limits.ts";
 import { needs } from "../skips.ts";
 import { incompressible } from "../serve/implementations.ts";

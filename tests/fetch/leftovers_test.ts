@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { pathOf } from "../../lib/manifest/manifest.ts";
+import { pathOf } from "../../lib/manifest/entry.ts";
 import { needs } from "../skips.ts";
 import { noise, TREES } from "../serve/implementations.ts";
 import { Scratch } from "../store/sample.ts";
@@ -112,7 +112,7 @@ Deno.test({
         const { entries } = tree.manifest;
         for (const { which, kind } of damages) {
           if (entries.length === 0) break;
-          const path = `${tree.root}/${pathOf(entries[which % entries.length]!)}`;
+          const path = `${tree.root}/${pathOf(entries.at(which % entries.length)!)}`;
           try {
             DAMAGES[kind]!(path, outside.path);
           } catch (error) {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type PieceListener, Pieces } from "../../lib/fetch/pieces.ts";
 import type { Digest } from "../../lib/manifest/digest.ts";
-import type { ContentStream, Extent } from "../../lib/manifest/layout.ts";
+import type { Entry } from "../../lib/manifest/entry.ts";
+import { type ContentStream, contentStream, type Extent } from "../../lib/manifest/layout.ts";
 import { openStaging } from "../../lib/store/staging.ts";
 import { readPieceStates } from "../../lib/store/piece_file.ts";
 import { Scratch } from "../store/sample.ts";
@@ -11,13 +12,11 @@ const DIGEST = `sha1new=${"a".repeat(40)}` as Digest;
 const PIECE = 262_144;
 
 function streamOf(sizes: readonly number[]): ContentStream {
-  let offset = 0;
-  const extents = sizes.map((size) => {
-    const extent: Extent = { offset, size, hash: "", entries: [] };
-    offset += size;
-    return extent;
+  const entries = sizes.map((size, index): Entry => {
+    const name = String(index);
+    return { kind: "file", directory: "", name, hash: name, size, mtime: 0, executable: false };
   });
-  return { size: offset, extents };
+  return contentStream({ algorithm: "sha1new", entries, ambiguous: false });
 }
 
 /** What may be done with a content: its bytes come in two parts, are lost, are found right. */
@@ -51,7 +50,7 @@ Deno.test("what is said of pieces in staging is what is so, in any order of even
         return flags.subarray(start, end).every((flag) => flag === 1);
       };
       for (const { extent: choose, what, from } of steps) {
-        const extent = stream.extents[choose % stream.extents.length]!;
+        const extent = stream.extents.at(choose % stream.extents.length);
         const { offset, size } = extent;
         const end = offset + size;
         const half = offset + (size >> 1);
@@ -123,7 +122,7 @@ Deno.test("what came before the file was begun is in it", async () => {
   const stream = streamOf([PIECE, PIECE, 100]);
   using pieces = new Pieces(stream);
   pieces.received(0, 2 * PIECE, "a");
-  pieces.verified(stream.extents[0]!);
+  pieces.verified(stream.extents.at(0));
   pieces.open(staging.store, DIGEST);
   assert.deepEqual([...readPieceStates(staging.store, DIGEST)!], [2, 1, 0]);
 });

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { StoreFailed } from "../../lib/errors.ts";
 import { createFile } from "../../lib/fetch/create_file.ts";
 import { copyVerified, createSymlink, hashOfFile } from "../../lib/fetch/place.ts";
-import type { FileEntry } from "../../lib/manifest/manifest.ts";
+import type { FileEntry } from "../../lib/manifest/entry.ts";
 import { needs } from "../skips.ts";
 import { Scratch } from "../store/sample.ts";
 

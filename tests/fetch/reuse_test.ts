@@ -4,7 +4,7 @@ import { StoreFailed } from "../../lib/errors.ts";
 import type { Assembly } from "../../lib/fetch/assembly.ts";
 import { type ReuseEvent, reuseLocalFiles } from "../../lib/fetch/reuse.ts";
 import { ALGORITHMS } from "../../lib/manifest/digest.ts";
-import { pathOf } from "../../lib/manifest/manifest.ts";
+import { pathOf } from "../../lib/manifest/entry.ts";
 import { addImplementation, type Implementation, noise, TREES } from "../serve/implementations.ts";
 import { needs } from "../skips.ts";
 import { mountTmpfs } from "../store/tmpfs.ts";
@@ -304,7 +304,7 @@ Deno.test({
           using tree = await FetchedTree.of(nodes, algorithm);
           for (const [index, [nodes, algorithm, damages]] of locals.entries()) {
             const added = await addImplementation(store(tree, `${index}`), nodes, algorithm);
-            const files = added.manifest.entries.filter(({ kind }) => kind === "file");
+            const files = [...added.manifest.entries].filter(({ kind }) => kind === "file");
             const spare = tree.scratch.directory(`spare${index}`);
             for (const { at, how } of damages) {
               // Each only once: whoever wrote to a pipe would wait for ever.

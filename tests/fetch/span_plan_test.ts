@@ -8,7 +8,7 @@ import type { ByteRange } from "../../lib/wire/range.ts";
 const PIECE = 262_144;
 
 function mapOf(size: number): PieceMap {
-  return new PieceMap({ size, extents: [] });
+  return new PieceMap({ size });
 }
 
 /** A few bytes, a part of a piece, or pieces; and perhaps on to where the next piece begins. */

@@ -2,7 +2,13 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { type Algorithm, hashNameOf } from "../../lib/manifest/digest.ts";
-import type { Entry } from "../../lib/manifest/manifest.ts";
+import type { Entry } from "../../lib/manifest/entry.ts";
+import type { Manifest } from "../../lib/manifest/manifest.ts";
+
+/** The same manifest with all of its entries made: what `formatManifest` has to write out. */
+export function plain(manifest: Manifest): Manifest & { readonly entries: readonly Entry[] } {
+  return { ...manifest, entries: [...manifest.entries] };
+}
 
 /** A tree as a nested structure, and its manifest's lines told from the specification alone. */
 export type Model = Readonly<Record<string, Item>>;

@@ -1,7 +1,7 @@
 /** Downloads under way, as a fetching process leaves them in a store for others to see. */
 
 import { pieceCount } from "../../lib/wire/availability.ts";
-import { pathOf } from "../../lib/manifest/manifest.ts";
+import { pathOf } from "../../lib/manifest/entry.ts";
 import { contentStream } from "../../lib/manifest/layout.ts";
 import { PieceFile, type PieceState } from "../../lib/store/piece_file.ts";
 import { STAGING_PREFIX, TREE_SUFFIX } from "../../lib/store/staging.ts";

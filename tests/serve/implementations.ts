@@ -4,8 +4,9 @@ import { createCipheriv } from "node:crypto";
 import fc from "fast-check";
 import { type Algorithm, type Digest } from "../../lib/manifest/digest.ts";
 import { digestOf } from "../../lib/manifest/digest_of.ts";
+import { pathOf } from "../../lib/manifest/entry.ts";
 import { generateManifest } from "../../lib/manifest/generate.ts";
-import { formatManifest, type Manifest, pathOf } from "../../lib/manifest/manifest.ts";
+import { formatManifest, type Manifest } from "../../lib/manifest/manifest.ts";
 import { buildTree } from "../vectors/build.ts";
 import { directory, file, type Node, symlink } from "../vectors/trees.ts";
 

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { ALGORITHMS, hashNameOf } from "../../lib/manifest/digest.ts";
 import { digestOf } from "../../lib/manifest/digest_of.ts";
-import { type FileEntry, type Manifest, pathOf } from "../../lib/manifest/manifest.ts";
+import { type FileEntry, pathOf } from "../../lib/manifest/entry.ts";
+import type { Manifest } from "../../lib/manifest/manifest.ts";
 import { findLocalFiles, type FindOptions } from "../../lib/store/file_index.ts";
 import { addImplementation, noise, TREES } from "../serve/implementations.ts";
 import { needs } from "../skips.ts";
@@ -40,7 +41,7 @@ async function find(
 }
 
 function filesOf(manifest: Manifest): FileEntry[] {
-  return manifest.entries.filter((entry): entry is FileEntry => entry.kind === "file");
+  return [...manifest.entries].filter((entry): entry is FileEntry => entry.kind === "file");
 }
 
 Deno.test({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DamagedImplementation } from "../../lib/errors.ts";
-import { type FileEntry, pathOf, type SymlinkEntry } from "../../lib/manifest/manifest.ts";
+import { type FileEntry, pathOf, type SymlinkEntry } from "../../lib/manifest/entry.ts";
 import { ListedTree } from "../../lib/store/listed_tree.ts";
 import { needs } from "../skips.ts";
 import { Scratch } from "./sample.ts";
@@ -34,7 +34,7 @@ class Fixture implements Disposable {
 }
 
 function fileOf({ manifest }: Implementation, name: string): FileEntry {
-  return manifest.entries.find((entry) => pathOf(entry) === name) as FileEntry;
+  return [...manifest.entries].find((entry) => pathOf(entry) === name) as FileEntry;
 }
 
 function open(implementation: Implementation, name: string): string {
@@ -45,7 +45,7 @@ function open(implementation: Implementation, name: string): string {
 }
 
 function readLink({ digest, path, manifest }: Implementation, name: string): string {
-  const entry = manifest.entries.find((entry) => pathOf(entry) === name);
+  const entry = [...manifest.entries].find((entry) => pathOf(entry) === name);
   return new TextDecoder().decode(new ListedTree(digest, path).readLink(entry as SymlinkEntry));
 }
 
@@ -66,7 +66,7 @@ function readListed(implementation: Implementation, name: string): string {
   const { digest, path, manifest } = implementation;
   const tree = new ListedTree(digest, path, { many: true });
   const entry = fileOf(implementation, name);
-  const sibling = manifest.entries.find((other) =>
+  const sibling = [...manifest.entries].find((other) =>
     other.kind === "file" && other.directory === entry.directory && other.name !== entry.name
   ) as FileEntry;
   tree.readToHash(sibling, new Uint8Array(sibling.size));

@@ -2,8 +2,9 @@
 
 import { type Algorithm, type Digest } from "../../lib/manifest/digest.ts";
 import { digestOf } from "../../lib/manifest/digest_of.ts";
+import { pathOf } from "../../lib/manifest/entry.ts";
 import { generateManifest } from "../../lib/manifest/generate.ts";
-import { formatManifest, type Manifest, pathOf } from "../../lib/manifest/manifest.ts";
+import { formatManifest, type Manifest } from "../../lib/manifest/manifest.ts";
 import type { Staging } from "../../lib/store/staging.ts";
 import { removeTree } from "../../lib/store/remove.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { ManifestMismatch, StoreFailed, VerificationFailed } from "../../lib/errors.ts";
 import { ALGORITHMS } from "../../lib/manifest/digest.ts";
-import { formatManifest, pathOf } from "../../lib/manifest/manifest.ts";
+import { pathOf } from "../../lib/manifest/entry.ts";
+import { formatManifest } from "../../lib/manifest/manifest.ts";
 import { verifyTree } from "../../lib/manifest/verify.ts";
 import { commit, finishFile, sealTree, sealUnpacked } from "../../lib/store/commit.ts";
 import type { VerifiedTree } from "../../lib/store/commit.ts";
@@ -77,7 +78,7 @@ export function storeSuite(
     const sample = await makeSample(place.path);
     await using staging = await openStaging(place.store, sample.digest);
     fill(staging, sample);
-    const file = sample.manifest.entries.find((entry) => entry.kind === "file")!;
+    const file = [...sample.manifest.entries].find((entry) => entry.kind === "file")!;
     const path = `${staging.tree}/${pathOf(file)}`;
     Deno.utimeSync(path, 7, 7);
     await sealTree(staging, sample.manifest, { contents: "finished" });
@@ -352,7 +353,7 @@ export function storeSuite(
     const sample = await makeSample(path);
     await using staging = await openStaging(store, sample.digest);
     fill(staging, sample);
-    const file = sample.manifest.entries.find((entry) => entry.kind === "file")!;
+    const file = [...sample.manifest.entries].find((entry) => entry.kind === "file")!;
     for (const mtime of [-5, 2 ** 31, 2 ** 32 + 7]) {
       finishFile(`${staging.tree}/${pathOf(file)}`, { ...file, mtime } as typeof file);
       const { mtime: found } = Deno.statSync(`${staging.tree}/${pathOf(file)}`);

@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { parseDigest } from "../../lib/manifest/digest.ts";
 import { digestOf } from "../../lib/manifest/digest_of.ts";
+import { pathOf } from "../../lib/manifest/entry.ts";
 import { contentStream, pieceSize } from "../../lib/manifest/layout.ts";
-import { pathOf, readManifest } from "../../lib/manifest/manifest.ts";
+import { readManifest } from "../../lib/manifest/manifest.ts";
 import { GROUP } from "../../lib/net/multicast.ts";
 import { formatAvailability, parseAvailability, pieceCount } from "../../lib/wire/availability.ts";
 import { decodeBitfield, encodeBitfield } from "../../lib/wire/bitfield.ts";
@@ -65,7 +66,7 @@ Deno.test("the manifest has the digest, and the stream that is shown", () => {
     return { offset: Number(offset), size: Number(size), content: JSON.parse(content!), paths };
   });
   assert.deepEqual(
-    stream.extents.map(({ offset, size, hash, entries }) => ({
+    [...stream.extents].map(({ offset, size, hash, entries }) => ({
       offset,
       size,
       hash,

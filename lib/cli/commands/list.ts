@@ -1,6 +1,7 @@
 import { ShareError, UsageError } from "../../errors.ts";
+import { MANIFEST_NAME } from "../../manifest/entry.ts";
 import type { Manifest } from "../../manifest/manifest.ts";
-import { MANIFEST_NAME, readManifest } from "../../manifest/manifest.ts";
+import { readManifest } from "../../manifest/manifest.ts";
 import { listImplementations, type StoredImplementation } from "../../store/lookup.ts";
 import { storeLocations } from "../../store/locations.ts";
 import type { ImplementationName } from "../../zeroinstall/names.ts";

@@ -1,7 +1,7 @@
 /** A peer that answers whatever a test wants, byte for byte, as no HTTP server would let it. */
 
 import type { Digest } from "../../../lib/manifest/digest.ts";
-import { pathOf } from "../../../lib/manifest/manifest.ts";
+import { pathOf } from "../../../lib/manifest/entry.ts";
 import { PORT } from "../../../lib/wire/limits.ts";
 import { TAR_END, tarHeader, tarPadding } from "../../../lib/wire/tar_writer.ts";
 import { concatenate, type Implementation, streamOf } from "../../serve/implementations.ts";
@@ -203,7 +203,7 @@ export function tarGzOf(
 
 /** The tree of an implementation as a tar, each entry with `./` in front. */
 export function tarOfTree({ path, manifest }: Implementation): Uint8Array<ArrayBuffer> {
-  const parts = manifest.entries.flatMap((entry) => {
+  const parts = [...manifest.entries].flatMap((entry) => {
     const at = `${path}/${pathOf(entry)}`;
     const body = entry.kind === "file" ? Deno.readFileSync(at) : new Uint8Array();
     const header = tarHeader({
