@@ -32,7 +32,7 @@ export interface QuestionsOptions {
 }
 
 /** From so many bytes on it shows how fast a wire is: less may come at once, out of some buffer. */
-const LONG_ENOUGH = 2 * 1024 * 1024;
+const LONG_ENOUGH = 1024 * 1024;
 
 /** Asks peers what the schedule wants to know, and hands what comes to the assembly. */
 export class Questions {
