@@ -3,6 +3,7 @@ import type { Digest } from "../manifest/digest.ts";
 import { COMPRESSED_CACHE_BYTES, WORTHWHILE_SAVING } from "../wire/limits.ts";
 import { compressFrame, hasZstd, storedFrame } from "../wire/zstd.ts";
 import type { Source } from "./body.ts";
+import { CompressionEffort } from "./compression_effort.ts";
 import type { Held } from "./held.ts";
 import type { PieceReader } from "./piece_reader.ts";
 
@@ -38,6 +39,7 @@ export class CompressedPieces {
   readonly #kept = new Map<Digest, Kept>();
   readonly #room: number;
   readonly #now: () => number;
+  readonly #effort: CompressionEffort;
   #bytes = 0;
   #scratch = new Uint8Array(0);
 
@@ -45,6 +47,7 @@ export class CompressedPieces {
   constructor(options: { room?: number; now?: () => number } = {}) {
     this.#room = options.room ?? COMPRESSED_CACHE_BYTES;
     this.#now = options.now ?? (() => performance.now());
+    this.#effort = new CompressionEffort(this.#now);
   }
 
   /**
@@ -92,10 +95,12 @@ export class CompressedPieces {
     // A download may take a verified piece back: its bytes themselves say whether they are the same.
     const bytes = held.piecesHere === undefined ? undefined : this.#plain(piece, reader);
     const key = bytes === undefined ? `${piece}` : keyOf(piece, bytes);
-    if (kept.frames.has(key)) return kept.frames.get(key);
-    const plain = bytes ?? this.#plain(piece, reader);
-    const made = compressFrame(plain);
-    const frame = saves(made.length, plain.length) ? made : undefined;
+    if (kept.frames.has(key)) {
+      this.#effort.passedOver();
+      return kept.frames.get(key);
+    }
+    const made = this.#make(piece, reader, bytes);
+    const frame = saves(made.length, reader.sizeOf(piece)) ? made : undefined;
     this.#put(kept, key, frame);
     return frame;
   }
@@ -124,6 +129,16 @@ export class CompressedPieces {
     const size = reader.sizeOf(piece);
     if (this.#scratch.length < size) this.#scratch = new Uint8Array(size);
     return reader.piece(piece, this.#scratch);
+  }
+
+  #make(piece: number, reader: PieceReader, bytes?: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { level } = this.#effort;
+    const started = this.#now();
+    const plain = bytes ?? this.#plain(piece, reader);
+    const read = this.#now();
+    const frame = compressFrame(plain, level);
+    this.#effort.spent(read - started, this.#now() - read);
+    return frame;
   }
 
   #put(kept: Kept, key: string, frame: Uint8Array<ArrayBuffer> | undefined): void {

@@ -1,5 +1,5 @@
 import { InvalidCoding } from "../errors.ts";
-import { zstdCalls } from "./zstd_calls.ts";
+import { zstdCalls, type ZstdLevel } from "./zstd_calls.ts";
 import { frameSize, SIZED_HEADER_SIZE, writeSizedHeader } from "./zstd_frames.ts";
 
 /** The largest block, in bytes, whatever the window (RFC 8878, section 3.1.1.2.4). */
@@ -29,11 +29,15 @@ export function hasZstd(): boolean {
   return can;
 }
 
-/** These bytes as one zstd frame with its content size in its header. Only where `hasZstd`. */
-export function compressFrame(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+/**
+ * These bytes as one zstd frame with its content size in its header. Only where `hasZstd`.
+ *
+ * @param level the fastest, if left out
+ */
+export function compressFrame(bytes: Uint8Array, level: ZstdLevel = 1): Uint8Array<ArrayBuffer> {
   const most = bytes.length + (bytes.length >> 8) + MAX_GROWTH;
   if (scratch.length < most) scratch = new Uint8Array(most);
-  const made = zstdCalls().compress(bytes, scratch);
+  const made = zstdCalls().compress(bytes, scratch, level);
   // Deno's zlib may put an empty frame behind the one that holds everything. And what is kept must
   // not be a small part of a large buffer.
   return scratch.slice(0, frameSize(scratch.subarray(0, made)));

@@ -39,24 +39,22 @@ const END = 2;
 /** The stream's own buffer is not used: the smallest there is. */
 const UNUSED = { chunkSize: 64 };
 
+/** Of zstd's compression levels, those that are used. */
+export type ZstdLevel = 1 | 3 | 6;
+
+export const ZSTD_LEVELS: readonly ZstdLevel[] = [1, 3, 6];
+
 /**
- * Parameters by their number in zstd.h, because Deno 2.6 does not name them. The level is the fastest
- * that still finds what repeats: a server compresses while others wait. What it means to zstd depends
- * on a size that is not said to it here: these are its parameters for 256 KiB, but for twice the
- * table, which makes 1.5 % less of a browser in the same time.
+ * Parameters by their number in zstd.h, because Deno 2.6 does not name them: level, window, table of
+ * what was seen, chains in it, searches, shortest repetition, one that is long enough, and strategy.
+ * What a level means to zstd depends on a size that is not said to it here. These are about what it
+ * takes for a piece of 512 KiB; of the fastest level, what makes least of a browser in the same time.
  */
-const PARAMETERS = {
-  /** Compression level. */
-  100: 1,
-  /** Window, as a power of two. */
-  101: 18,
-  /** Table of what was seen, as a power of two. */
-  102: 15,
-  /** The shortest repetition that is looked for. */
-  105: 6,
-  /** The strategy called fast. */
-  107: 1,
-} as const;
+const PARAMETERS: Readonly<Record<ZstdLevel, Readonly<Record<number, number>>>> = {
+  1: { 100: 1, 101: 18, 102: 15, 105: 6, 107: 1 },
+  3: { 100: 3, 101: 19, 102: 17, 103: 16, 104: 1, 105: 5, 107: 2 },
+  6: { 100: 6, 101: 19, 102: 19, 103: 18, 104: 3, 105: 5, 106: 4, 107: 4 },
+};
 
 /** The beginning of a frame of unknown size: a magic number, a descriptor, a window (RFC 8878). */
 const UNSIZED_HEADER_SIZE = 4 + 1 + 1;
@@ -79,7 +77,7 @@ export interface ZstdCalls {
    *
    * @returns how many bytes that made
    */
-  compress(bytes: Uint8Array, room: Uint8Array): number;
+  compress(bytes: Uint8Array, room: Uint8Array, level: ZstdLevel): number;
 }
 
 /** What every runtime with zstd can do; each call makes a state and buffers anew. */
@@ -92,8 +90,8 @@ export const PLAIN_CALLS: ZstdCalls = {
     room.set(bytes);
     return bytes.length;
   },
-  compress(bytes, room) {
-    const options = { params: PARAMETERS, pledgedSrcSize: bytes.length };
+  compress(bytes, room, level) {
+    const options = { params: PARAMETERS[level], pledgedSrcSize: bytes.length };
     const frame = zstdCompressSync(bytes, options);
     room.set(frame);
     return frame.length;
@@ -106,7 +104,7 @@ export const PLAIN_CALLS: ZstdCalls = {
  */
 class DirectCalls implements ZstdCalls {
   #expander: Stream | undefined;
-  #compressor: Stream | undefined;
+  readonly #compressors = new Map<ZstdLevel, Stream>();
 
   expand(frame: Uint8Array, room: Uint8Array): number {
     this.#expander ??= createZstdDecompress(UNUSED) as unknown as Stream;
@@ -122,15 +120,17 @@ class DirectCalls implements ZstdCalls {
     }
   }
 
-  compress(bytes: Uint8Array, room: Uint8Array): number {
-    this.#compressor ??= createZstdCompress({
-      ...UNUSED,
-      params: PARAMETERS,
-    }) as unknown as Stream;
+  compress(bytes: Uint8Array, room: Uint8Array, level: ZstdLevel): number {
+    let compressor = this.#compressors.get(level);
+    if (compressor === undefined) {
+      const params = PARAMETERS[level];
+      compressor = createZstdCompress({ ...UNUSED, params }) as unknown as Stream;
+      this.#compressors.set(level, compressor);
+    }
     // A size is only asked for when a state is made, so that it is put into the header here. The
     // window is then the content itself, which is no smaller than what the frame refers back to.
     const start = SIZED_HEADER_SIZE - UNSIZED_HEADER_SIZE;
-    const { made, left } = call(this.#compressor, bytes, room.subarray(start));
+    const { made, left } = call(compressor, bytes, room.subarray(start));
     if (left > 0) throw new Error("Cannot compress into so little room");
     if (room[start + 4] !== 0) throw new Error("Cannot compress: this is another header");
     writeSizedHeader(room, bytes.length);
@@ -163,7 +163,7 @@ export function directCalls(): ZstdCalls | undefined {
   try {
     const direct = new DirectCalls();
     const frame = new Uint8Array(64);
-    const made = direct.compress(Uint8Array.of(7), frame);
+    const made = direct.compress(Uint8Array.of(7), frame, 1);
     for (const one of [SEVEN, frame.subarray(0, made)]) {
       const room = new Uint8Array(2);
       if (direct.expand(one, room) !== 1 || room[0] !== 7) return undefined;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { zstdDecompressSync } from "node:zlib";
 import fc from "fast-check";
 import { hasZstd, roomFor, storedFrame } from "../../lib/wire/zstd.ts";
-import { directCalls, PLAIN_CALLS, zstdCalls } from "../../lib/wire/zstd_calls.ts";
+import { directCalls, PLAIN_CALLS, ZSTD_LEVELS, zstdCalls } from "../../lib/wire/zstd_calls.ts";
 import { randomFrom } from "../fetch/random.ts";
 
 const test = (name: string, fn: () => void) => Deno.test({ name, ignore: !hasZstd(), fn });
@@ -29,10 +29,10 @@ test("this runtime lets zstd be called directly", () => {
 test("what one way of calling compresses, both expand", () => {
   const ways = [directCalls()!, PLAIN_CALLS];
   fc.assert(
-    fc.property(CONTENT, (bytes) => {
+    fc.property(CONTENT, fc.constantFrom(...ZSTD_LEVELS), (bytes, level) => {
       for (const compressing of ways) {
         const frame = roomy(bytes.length);
-        const made = compressing.compress(bytes, frame);
+        const made = compressing.compress(bytes, frame, level);
         assert.deepEqual(new Uint8Array(zstdDecompressSync(frame.subarray(0, made))), bytes);
         if (compressing === PLAIN_CALLS) continue;
         for (const expanding of ways) {
@@ -46,11 +46,24 @@ test("what one way of calling compresses, both expand", () => {
   );
 });
 
+test("the higher levels make less of a text than the fastest one", () => {
+  const words = Array.from({ length: 4000 }, (_, index) => `word${index * 7919 % 4000}`);
+  const random = randomFrom(1);
+  const text = Array.from({ length: 60_000 }, () => words[Math.floor(random() ** 2 * 4000)]);
+  const bytes = new TextEncoder().encode(text.join(" "));
+  for (const calls of [directCalls()!, PLAIN_CALLS]) {
+    const [fastest, ...others] = ZSTD_LEVELS.map((level) =>
+      calls.compress(bytes, roomy(bytes.length), level)
+    );
+    assert.ok(others.every((size) => size < 0.97 * fastest!), `${others}, ${fastest}`);
+  }
+});
+
 test("nothing of a frame that was none is left for the next one", () => {
   const calls = directCalls()!;
   const bytes = new Uint8Array(100_000).map((_, index) => index * index >> 8);
   const room = roomy(bytes.length);
-  const frame = room.slice(0, calls.compress(bytes, room));
+  const frame = room.slice(0, calls.compress(bytes, room, 1));
   fc.assert(
     fc.property(fc.nat(frame.length), fc.uint8Array({ maxLength: 50 }), (length, garbage) => {
       for (const bad of [frame.subarray(0, length), garbage, Uint8Array.of(...frame, 0)]) {
