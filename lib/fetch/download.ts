@@ -124,7 +124,7 @@ export class Download implements Disposable {
       [Symbol.dispose]();
     const pieces = this.#pieces = new Pieces(contentStream(manifest));
     const assembly = this.#assembly = new Assembly(manifest, tree, pieces);
-    prepareTree(manifest, tree, assembly, states);
+    await prepareTree(manifest, tree, assembly, { states, signal });
     const resumed = assembly.received;
     await reuseLocalFiles(assembly, this.#staging, stores, { report, signal });
     const reused = assembly.received - resumed;

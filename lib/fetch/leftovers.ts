@@ -1,5 +1,6 @@
 import { hashNameOf } from "../manifest/digest.ts";
 import { byDirectory, pathOf } from "../manifest/entry.ts";
+import { FileHasher } from "../manifest/hash_file.ts";
 import { type ContentStream, type Extent, pieceSize } from "../manifest/layout.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import { storeError } from "../store/errors.ts";
@@ -9,7 +10,6 @@ import { BLOCK_SIZE } from "../wire/limits.ts";
 import type { ByteRange } from "../wire/range.ts";
 import type { Assembly } from "./assembly.ts";
 import { createFile } from "./create_file.ts";
-import { hashOfFile } from "./place.ts";
 import { RangeSet } from "./range_set.ts";
 
 /**
@@ -20,14 +20,15 @@ import { RangeSet } from "./range_set.ts";
  * whole is hashed, and what the manifest does not list goes.
  *
  * @param states what the earlier run left of its `PieceFile`: which parts of large files are there
- * @throws StoreFailed
+ * @throws StoreFailed; the signal's reason, with nothing kept that was not looked at yet
  */
-export function prepareTree(
+export async function prepareTree(
   manifest: Manifest,
   root: string,
   assembly: Assembly,
-  states: Uint8Array = new Uint8Array(),
-): void {
+  options: { readonly states?: Uint8Array | undefined; readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const { signal, states = new Uint8Array() } = options;
   try {
     const fresh = Deno.readDirSync(root)[Symbol.iterator]().next().done === true;
     if (!fresh) clean(manifest, root);
@@ -36,7 +37,10 @@ export function prepareTree(
       if (fresh) Deno.mkdirSync(`${root}/${pathOf(entry)}`);
       else ensureRealDirectory(`${root}/${pathOf(entry)}`, 0o755);
     }
-    if (!fresh) keep(manifest, root, assembly, states);
+    if (!fresh) {
+      const hasher = new FileHasher(hashNameOf(manifest.algorithm), { signal });
+      await keep(root, assembly, states, hasher);
+    }
     createEmptyFiles(manifest, root);
   } catch (cause) {
     throw storeError("prepare", root, cause);
@@ -62,9 +66,14 @@ function clean(manifest: Manifest, root: string): void {
   visit("");
 }
 
-function keep(manifest: Manifest, root: string, assembly: Assembly, states: Uint8Array): void {
-  const hashName = hashNameOf(manifest.algorithm);
+async function keep(
+  root: string,
+  assembly: Assembly,
+  states: Uint8Array,
+  hasher: FileHasher,
+): Promise<void> {
   for (const extent of assembly.stream.extents) {
+    await hasher.step();
     const { index } = extent;
     const [first, ...others] = extent.entries;
     // The other places of the same content are filled again from the first one.
@@ -76,7 +85,7 @@ function keep(manifest: Manifest, root: string, assembly: Assembly, states: Uint
     const all = ranges[0]?.start === 0 && ranges[0].end === extent.size;
     // Only a finished file is read-only.
     const whole = all || extent.size <= BLOCK_SIZE || (found.mode! & 0o200) === 0;
-    if (whole && hashOfFile(path, hashName, extent.size) === extent.hash) {
+    if (whole && found.size === extent.size && await hasher.hash(path, found) === extent.hash) {
       assembly.keep(index);
     } else if (ranges.length > 0 && found.size === extent.size && !all) {
       Deno.chmodSync(path, 0o644);

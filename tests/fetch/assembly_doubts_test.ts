@@ -51,7 +51,7 @@ async function begin(): Promise<{
 }> {
   const tree = await FetchedTree.of(NODES);
   const witness = new Witness();
-  const assembly = tree.assembly(undefined, witness);
+  const assembly = await tree.assembly(undefined, witness);
   return {
     tree,
     assembly,
@@ -207,7 +207,7 @@ Deno.test("parts that an earlier run left count, and are believed only with the 
     using tree = await FetchedTree.of(NODES);
     const { stream } = tree;
     const witness = new Witness();
-    const assembly = tree.assembly(undefined, witness);
+    const assembly = await tree.assembly(undefined, witness);
     const left = stream.slice(0, LARGE);
     if (damaged) left[350_000]! ^= 1;
     Deno.writeFileSync(`${tree.root}/a`, left);
@@ -236,7 +236,7 @@ Deno.test("what was left as a whole is looked at when it is asked for, in turns"
     using tree = await FetchedTree.of(NODES);
     const { stream } = tree;
     const witness = new Witness();
-    const assembly = tree.assembly(undefined, witness);
+    const assembly = await tree.assembly(undefined, witness);
     const left = stream.slice(0, LARGE);
     if (damaged) left[350_000]! ^= 1;
     Deno.writeFileSync(`${tree.root}/a`, left);
@@ -257,7 +257,7 @@ Deno.test("what was left as a whole is looked at when it is asked for, in turns"
 
 Deno.test("without anybody to say what becomes of it, a doubted content is rejected", async () => {
   using tree = await FetchedTree.of(NODES);
-  const assembly = tree.assembly();
+  const assembly = await tree.assembly();
   makeDoubtful({ assembly, stream: tree.stream });
   assert.equal(assembly.received, 0);
   complete(assembly, tree.stream);

@@ -67,7 +67,7 @@ Deno.test({
       fc.asyncProperty(TREES, WRITES, async (nodes, writes) => {
         using tree = await FetchedTree.of(nodes);
         const { stream } = tree;
-        const assembly = tree.assembly();
+        const assembly = await tree.assembly();
         const { size } = assembly.stream;
         assert.equal(size, stream.length);
         for (const { start, end, bytes, from } of partsOf(stream, writes)) {
@@ -100,7 +100,7 @@ Deno.test({
     await fc.assert(
       fc.asyncProperty(TREES, sizes, async (nodes, sizes) => {
         using tree = await FetchedTree.of(nodes, "sha1new");
-        const assembly = tree.assembly();
+        const assembly = await tree.assembly();
         // The small sizes alone would take too many writes.
         for (let at = 0, index = 0; at < tree.stream.length; index++) {
           const size = index < 100 ? sizes[index % sizes.length]! : 500_000;
@@ -123,7 +123,7 @@ const LARGE = file("z large", noise(2, 1_000_000));
 for (const node of [SMALL, LARGE]) {
   Deno.test(`who sends all of ${node.path} wrong is named, and nothing of it stays`, async () => {
     using tree = await FetchedTree.of([node]);
-    const assembly = tree.assembly();
+    const assembly = await tree.assembly();
     const wrong = tree.stream.map((byte, index) => index === 500 ? byte ^ 1 : byte);
     assembly.write(0, wrong, "liar");
     assert.deepEqual([...assembly.liars.keys()], ["liar"]);
@@ -140,7 +140,7 @@ for (const node of [SMALL, LARGE]) {
   Deno.test(`when two made ${node.path} wrong, who is right alone shows who lied`, async () => {
     for (const later of ["first", "second"]) {
       using tree = await FetchedTree.of([node]);
-      const assembly = tree.assembly();
+      const assembly = await tree.assembly();
       const half = tree.stream.length / 2;
       assembly.write(0, tree.stream.slice(0, half), "first");
       assembly.write(half, tree.stream.slice(half).map((byte) => byte ^ 1), "second");
@@ -158,7 +158,7 @@ for (const node of [SMALL, LARGE]) {
 for (const node of [SMALL, LARGE]) {
   Deno.test(`of several who made ${node.path} wrong, a third one shows who it was`, async () => {
     using tree = await FetchedTree.of([node]);
-    const assembly = tree.assembly();
+    const assembly = await tree.assembly();
     assembly.write(0, tree.stream.slice(0, 500), "honest");
     assembly.write(500, new Uint8Array(tree.stream.length - 500), "liar");
     assembly.write(0, tree.stream, "third");
@@ -168,7 +168,7 @@ for (const node of [SMALL, LARGE]) {
 
   Deno.test(`who lies about ${node.path} and is right later does not make another the liar`, async () => {
     using tree = await FetchedTree.of([node]);
-    const assembly = tree.assembly();
+    const assembly = await tree.assembly();
     assembly.write(0, tree.stream.slice(0, 500), "honest");
     assembly.write(500, new Uint8Array(tree.stream.length - 500), "liar");
     assembly.write(0, tree.stream, "liar");
@@ -179,7 +179,7 @@ for (const node of [SMALL, LARGE]) {
 
 Deno.test("bytes that are here already are not taken again", async () => {
   using tree = await FetchedTree.of([SMALL, LARGE]);
-  const assembly = tree.assembly();
+  const assembly = await tree.assembly();
   assembly.write(0, tree.stream.slice(0, 700_000), "a");
   const { received } = assembly;
   assembly.write(0, tree.stream.slice(0, 600_000).fill(0), "liar");
@@ -194,7 +194,7 @@ Deno.test({
   ...needs("posix"),
   async fn() {
     using tree = await FetchedTree.of([symlink("a", "d"), directory("d"), file("d/x", "content")]);
-    const assembly = tree.assembly();
+    const assembly = await tree.assembly();
     assembly.write(0, tree.stream.slice(0, 1), "a");
     assert.throws(() => assembly.finish());
     complete(assembly, tree.stream);
@@ -207,7 +207,7 @@ Deno.test({
 
 Deno.test("a tree without content is complete at once", async () => {
   using tree = await FetchedTree.of([directory("d"), file("empty", ""), file("d/empty", "")]);
-  const assembly = tree.assembly();
+  const assembly = await tree.assembly();
   assert.equal(assembly.complete, true);
   assert.deepEqual(assembly.missing(), []);
   assembly.finish();
@@ -220,7 +220,7 @@ Deno.test("a request is cut where no small file is cut, unless it would be empty
     file("2", noise(2, 1000)),
     LARGE,
   ]);
-  const assembly = tree.assembly();
+  const assembly = await tree.assembly();
   const cases: [start: number, end: number, cut: number][] = [
     [0, 99, 99],
     [0, 100, 100],
@@ -263,7 +263,7 @@ Deno.test({
         using tree = await FetchedTree.of(nodes);
         const { stream } = tree;
         const right = new Set<Extent>();
-        const assembly = tree.assembly(undefined, {
+        const assembly = await tree.assembly(undefined, {
           ...SILENT,
           verified(extent) {
             right.add(extent);
@@ -298,7 +298,7 @@ Deno.test({
 Deno.test("before others read there, everything is in its place, and stays so", async () => {
   const files = Array.from({ length: 50 }, (_, n) => file(`${n}`, noise(n, 1000)));
   using tree = await FetchedTree.of(files);
-  const assembly = tree.assembly();
+  const assembly = await tree.assembly();
   await assembly.shareWriting();
   assembly.write(0, tree.stream.subarray(0, 20_500), "a");
   await assembly.expose();
@@ -313,7 +313,7 @@ Deno.test("before others read there, everything is in its place, and stays so", 
 
 Deno.test("what another thread cannot write is told before anything is finished", async () => {
   using tree = await FetchedTree.of([file("a", noise(1, 1000)), file("b", noise(2, 1000))]);
-  const assembly = tree.assembly();
+  const assembly = await tree.assembly();
   await assembly.shareWriting();
   Deno.writeTextFileSync(`${tree.root}/b`, "in the way");
   assembly.write(0, tree.stream, "a");
@@ -328,7 +328,7 @@ Deno.test("what another thread cannot write is told before anything is finished"
 Deno.test("only thousands of small files are many", async () => {
   const few = Array.from({ length: 100 }, (_, n) => file(`${n}`, noise(n, 10)));
   using tree = await FetchedTree.of(few);
-  assert.equal(tree.assembly().lacksManyFiles, false);
+  assert.equal((await tree.assembly()).lacksManyFiles, false);
   using scratch = new Scratch();
   const entries = Array.from({ length: 10_000 }, (_, n) => ({
     kind: "file" as const,
@@ -349,7 +349,7 @@ Deno.test("only thousands of small files are many", async () => {
 Deno.test("a small file is in its place as a whole before it is told of", async () => {
   using tree = await FetchedTree.of([file("a", noise(1, 1000))]);
   let found: Uint8Array | undefined;
-  const assembly = tree.assembly(undefined, {
+  const assembly = await tree.assembly(undefined, {
     received: () => found = Deno.readFileSync(`${tree.root}/a`),
     verified: () => {},
     lost: () => {},

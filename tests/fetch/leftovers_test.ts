@@ -105,7 +105,7 @@ Deno.test({
         using tree = await FetchedTree.of(nodes);
         using outside = new Outside();
         const before = outside.describe();
-        const first = tree.assembly();
+        const first = await tree.assembly();
         complete(first, tree.stream);
         first.finish();
         Deno.writeTextFileSync(`${tree.root}/.manifest`, "from the end of an earlier run");
@@ -122,7 +122,7 @@ Deno.test({
         }
         // The damages themselves may have gone through a symlink that an earlier one made.
         fc.pre(isUntouched(before, outside));
-        const assembly = tree.assembly(Uint8Array.from(states));
+        const assembly = await tree.assembly(Uint8Array.from(states));
         complete(assembly, tree.stream);
         assembly.finish();
         assembly.close();
@@ -155,11 +155,11 @@ Deno.test("what is right already is not asked for again", async () => {
     file("b", noise(3, 200)),
     file("large", LARGE),
   ]);
-  const first = tree.assembly();
+  const first = await tree.assembly();
   first.write(0, tree.stream.slice(0, 200), "a");
   first.write(262_144, tree.stream.slice(262_144, 524_288), "a");
   first.close();
-  const second = tree.assembly(Uint8Array.of(0, 1, 0, 0));
+  const second = await tree.assembly(Uint8Array.of(0, 1, 0, 0));
   assert.deepEqual(second.missing(), [{ start: 100, end: 262_144 }, {
     start: 524_288,
     end: 1_000_300,
@@ -172,13 +172,28 @@ Deno.test("what is right already is not asked for again", async () => {
 Deno.test("a part of a large file that turns out wrong is no peer's fault", async () => {
   using tree = await FetchedTree.of([file("large", LARGE)]);
   Deno.writeTextFileSync(`${tree.root}/large`, noise(9, 1_000_000), { mode: 0o644 });
-  const assembly = tree.assembly(Uint8Array.of(2, 1, 0, 0));
+  const assembly = await tree.assembly(Uint8Array.of(2, 1, 0, 0));
   assert.equal(assembly.received, 524_288);
   assembly.write(524_288, tree.stream.slice(524_288), "honest");
   assert.equal(assembly.complete, false);
   assert.deepEqual(assembly.missing(), [{ start: 0, end: 1_000_000 }]);
   complete(assembly, tree.stream, { from: "honest" });
   assert.ok(!assembly.liars.has("honest"));
+  await tree.check();
+});
+
+Deno.test("while what is left is hashed an interruption is heard, and nothing is lost by it", async () => {
+  const large = noise(1, 10_000_000);
+  using tree = await FetchedTree.of([file("a", large), file("b", `${large}.`)]);
+  const first = await tree.assembly();
+  complete(first, tree.stream);
+  const interruption = new AbortController();
+  const second = tree.assembly(undefined, undefined, interruption.signal);
+  interruption.abort(new Error("enough"));
+  await assert.rejects(second, /enough/);
+  const third = await tree.assembly();
+  assert.equal(third.complete, true);
+  third.finish();
   await tree.check();
 });
 
@@ -193,11 +208,11 @@ Deno.test({
       directory("d"),
       file("d/e", "same", { mtime: 5 }),
     ]);
-    const first = tree.assembly();
+    const first = await tree.assembly();
     complete(first, tree.stream);
     first.finish();
     Deno.removeSync(`${tree.root}/b`);
-    const second = tree.assembly();
+    const second = await tree.assembly();
     assert.equal(second.complete, true);
     second.finish();
     await tree.check();

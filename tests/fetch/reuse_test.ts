@@ -80,7 +80,7 @@ Deno.test({
       file("changed", noise(3, 5000)),
       file("removed", noise(6, 10)),
     ]);
-    const assembly = tree.assembly();
+    const assembly = await tree.assembly();
     const { files, bytes, events } = await reuse(tree, assembly, [store(tree)]);
     assert.deepEqual([files, bytes], [2, LARGE + 1000]);
     assert.equal(events.length, 1);
@@ -135,7 +135,7 @@ for (const [name, damage] of Object.entries(DAMAGES)) {
         using tree = await FetchedTree.of([...nodes, file("new", "")]);
         const { path } = await addImplementation(store(tree), nodes);
         damage(`${path}/d/file`, `${tree.scratch.directory("spare")}/spare`);
-        const assembly = tree.assembly();
+        const assembly = await tree.assembly();
         const { files, bytes, events } = await reuse(tree, assembly, [store(tree)]);
         assert.deepEqual([files, bytes], [1, 10]);
         const unusable = events.filter((event) => event.kind === "unusable");
@@ -157,7 +157,7 @@ Deno.test({
     using tree = await FetchedTree.of([...nodes, file("new", "")]);
     const { path } = await addImplementation(store(tree), nodes);
     for (const name of ["small", "large"]) Deno.chmodSync(`${path}/${name}`, 0);
-    const assembly = tree.assembly();
+    const assembly = await tree.assembly();
     const { files, events } = await reuse(tree, assembly, [store(tree)]);
     assert.equal(files, 0);
     assert.deepEqual(events.map(({ kind }) => kind), ["unusable", "unusable"]);
@@ -180,7 +180,7 @@ for (const size of [1000, LARGE]) {
         local.push(added);
       }
       Deno.writeFileSync(`${local[0]!.path}/f0`, new Uint8Array(size));
-      const assembly = tree.assembly();
+      const assembly = await tree.assembly();
       const { files, bytes, events } = await reuse(tree, assembly, stores);
       assert.deepEqual([files, bytes], [1, size]);
       assert.deepEqual(events.map(({ kind }) => kind), ["unusable", "reused"]);
@@ -199,7 +199,7 @@ for (const size of [1000, LARGE]) {
         file("b", noise(1, size)),
       ]);
       Deno.removeSync(`${path}/a`);
-      const assembly = tree.assembly();
+      const assembly = await tree.assembly();
       const { files } = await reuse(tree, assembly, [store(tree)]);
       assert.equal(files, 1);
       await finish(tree, assembly);
@@ -217,7 +217,7 @@ for (const size of [1000, LARGE]) {
         file("d/c", noise(1, size), { mtime: 3 }),
       ]);
       await addImplementation(store(tree), [file("x", noise(1, size), { mtime: 4 })]);
-      const assembly = tree.assembly();
+      const assembly = await tree.assembly();
       const { files, bytes } = await reuse(tree, assembly, [store(tree)]);
       assert.deepEqual([files, bytes], [1, size]);
       assert.ok(assembly.complete);
@@ -231,7 +231,7 @@ for (const size of [1000, LARGE]) {
     async fn() {
       using tree = await FetchedTree.of([file("file", noise(1, size))]);
       const { path } = await addImplementation(store(tree), [file("x", noise(1, size))]);
-      await reuse(tree, tree.assembly(), [store(tree)]);
+      await reuse(tree, await tree.assembly(), [store(tree)]);
       const [source, copy] = [`${path}/x`, `${tree.root}/file`].map((path) => Deno.lstatSync(path));
       assert.equal(copy!.nlink, 1);
       assert.notEqual(copy!.ino, source!.ino);
@@ -247,7 +247,7 @@ Deno.test({
   async fn() {
     using tree = await FetchedTree.of([symlink("a", "target"), file("b", "target")]);
     await addImplementation(store(tree), [file("x", "target")]);
-    const assembly = tree.assembly();
+    const assembly = await tree.assembly();
     assert.equal((await reuse(tree, assembly, [store(tree)])).files, 1);
     assert.ok(assembly.complete);
     await finish(tree, assembly);
@@ -261,7 +261,7 @@ Deno.test({
     const nodes = [file("a", "1"), file("b", "2")];
     using tree = await FetchedTree.of(nodes);
     await addImplementation(store(tree), nodes);
-    const { files, events } = await reuse(tree, tree.assembly(), [store(tree)]);
+    const { files, events } = await reuse(tree, await tree.assembly(), [store(tree)]);
     assert.deepEqual([files, events], [0, []]);
   },
 });
@@ -277,7 +277,7 @@ Deno.test({
     ];
     using tree = await FetchedTree.of([...nodes, file("new", "")]);
     await addImplementation(store(tree), nodes);
-    const assembly = tree.assembly();
+    const assembly = await tree.assembly();
     assembly.write(0, tree.stream.subarray(0, 1000 + LARGE / 2), "a peer");
     const { files, bytes } = await reuse(tree, assembly, [store(tree)]);
     assert.deepEqual([files, bytes], [1, 1000]);
@@ -315,7 +315,7 @@ Deno.test({
             }
           }
           const stores = locals.map((_, index) => store(tree, `${index}`));
-          const assembly = tree.assembly();
+          const assembly = await tree.assembly();
           const { bytes } = await reuse(tree, assembly, stores);
           assert.equal(assembly.received, bytes);
           assert.equal(lacking(assembly), tree.stream.length - bytes);
@@ -335,7 +335,7 @@ Deno.test({
     await addImplementation(store(tree), [file("x", noise(1, LARGE))]);
     using mount = mountTmpfs(tree.scratch.directory("mount"), "size=128k,mode=755");
     await assert.rejects(
-      () => reuse(tree, tree.assembly(), [store(tree)], { root: mount.path }),
+      reuse(tree, await tree.assembly(), [store(tree)], { root: mount.path }),
       (error) => error instanceof StoreFailed && /no space left/.test(error.message),
     );
     // Nobody may take its beginning for something that is worth continuing.
@@ -350,6 +350,6 @@ Deno.test({
     using tree = await FetchedTree.of([file("file", "1")]);
     await addImplementation(store(tree), [file("x", "1")]);
     const signal = AbortSignal.abort(new Error("enough"));
-    await assert.rejects(reuse(tree, tree.assembly(), [store(tree)], { signal }), /enough/);
+    await assert.rejects(reuse(tree, await tree.assembly(), [store(tree)], { signal }), /enough/);
   },
 });

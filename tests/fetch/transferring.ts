@@ -18,17 +18,19 @@ import { FetchedTree } from "./trees.ts";
 export class Transferring implements Disposable {
   readonly crowd: Crowd;
   readonly events: FetchEvent[] = [];
-  readonly pieces: Pieces;
-  readonly assembly: Assembly;
 
-  private constructor(readonly tree: FetchedTree) {
+  private constructor(
+    readonly tree: FetchedTree,
+    readonly pieces: Pieces,
+    readonly assembly: Assembly,
+  ) {
     this.crowd = new Crowd(tree.wanted.digest, (event) => this.events.push(event));
-    this.pieces = new Pieces(contentStream(tree.manifest));
-    this.assembly = tree.assembly(undefined, this.pieces);
   }
 
   static async of(nodes: readonly Node[]): Promise<Transferring> {
-    return new Transferring(await FetchedTree.of(nodes));
+    const tree = await FetchedTree.of(nodes);
+    const pieces = new Pieces(contentStream(tree.manifest));
+    return new Transferring(tree, pieces, await tree.assembly(undefined, pieces));
   }
 
   get stream(): Uint8Array<ArrayBuffer> {

@@ -35,9 +35,13 @@ export class FetchedTree implements Disposable {
    *
    * @param states what the run before said of its pieces
    */
-  assembly(states?: Uint8Array, observer?: AssemblyObserver): Assembly {
+  async assembly(
+    states?: Uint8Array,
+    observer?: AssemblyObserver,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<Assembly> {
     const assembly = new Assembly(this.manifest, this.root, observer);
-    prepareTree(this.manifest, this.root, assembly, states);
+    await prepareTree(this.manifest, this.root, assembly, { states, signal });
     return assembly;
   }
 
