@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { PeerBusy, PeerFailed } from "../../lib/errors.ts";
 import type { Answer } from "../../lib/fetch/answer.ts";
 import { Bytes } from "../../lib/fetch/bytes.ts";
@@ -31,6 +31,8 @@ export interface Behaviour {
   rate?: number;
   /** Lets so many turns of the event loop pass before each part. */
   turns?: number;
+  /** Waits so long before each part, in milliseconds. */
+  pause?: number;
   /** Has no place for the first so many questions, and asks to come back after so many seconds. */
   busy?: { times: number; seconds: number };
   /** Gives piece digests of these bytes, in place of the truth; "none" if it gives none. */
@@ -197,9 +199,10 @@ export class FakePeer {
   }
 
   async *#parts(bytes: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const { failsAfter = Infinity, partSize = 65_536, turns = 1 } = this.behaviour;
+    const { failsAfter = Infinity, partSize = 65_536, pause = 0, turns = 1 } = this.behaviour;
     for (let at = 0; at < bytes.length;) {
       for (let turn = 0; turn < turns; turn++) await setImmediate();
+      if (pause > 0) await setTimeout(pause);
       signal.throwIfAborted();
       const size = Math.min(partSize, bytes.length - at, failsAfter - this.sent);
       if (size <= 0) throw new PeerFailed(this.name, "it went away");

@@ -262,7 +262,7 @@ Deno.test("what another thread cannot write ends a transfer, and not with what e
   using transferring = await Transferring.of(MANY);
   const { assembly, tree } = transferring;
   // So slowly that the other thread gets its time before the end, on a busy machine, too.
-  transferring.add(new FakePeer("peer", transferring.stream, { turns: 500 }));
+  transferring.add(new FakePeer("peer", transferring.stream, { pause: 10 }));
   await assembly.shareWriting();
   Deno.writeTextFileSync(`${tree.root}/f5`, "in the way");
   await assert.rejects(transferring.run(), (error) => {
