@@ -21,10 +21,16 @@ const FAST_WIRE = 140e6;
  */
 const WAITED_PART = 0.15;
 
+/**
+ * An answer of fewer bytes says how long the peer thinks about it, and not how fast the wire is. It is
+ * the size of the smallest pieces.
+ */
+const TELLING = 256 * 1024;
+
 /** What pieces are expected to take on the wire before any came, as a part of their size. */
 const USUAL_RATIO = 0.6;
 
-/** So many bytes of what came compressed are remembered, roughly: the next ones are like the last ones. */
+/** So much of what came is remembered, roughly, in bytes: the next pieces are like the last ones. */
 const REMEMBERED = 16 * 1024 * 1024;
 
 /**
@@ -34,7 +40,8 @@ const REMEMBERED = 16 * 1024 * 1024;
 export class Compression {
   readonly #mode: CompressionMode;
   readonly #slow = new Map<string, boolean>();
-  #came = { bytes: 0, wire: 0 };
+  /** By peer, because who lies shall mislead us of nobody else: what pieces of it were on the wire. */
+  readonly #came = new Map<string, { bytes: number; wire: number }>();
 
   /** @param can whether this runtime can expand what it gets: otherwise never, whatever `mode` says */
   constructor(mode: CompressionMode, can: boolean = hasZstd()) {
@@ -52,26 +59,30 @@ export class Compression {
    */
   ratioOf(peer: string): number | undefined {
     if (!this.accepts(peer)) return undefined;
-    const { bytes, wire } = this.#came;
-    return bytes === 0 ? USUAL_RATIO : wire / bytes;
+    const came = this.#came.get(peer);
+    return came === undefined ? USUAL_RATIO : came.wire / came.bytes;
   }
 
   /**
    * Bytes of pieces that might have come compressed were so many on the wire: as many if they came as
    * they are, because they do not shrink or the peer cannot compress.
    */
-  shrank(bytes: number, wire: number): void {
-    this.#came.bytes += bytes;
-    this.#came.wire += wire;
-    if (this.#came.bytes <= REMEMBERED) return;
-    this.#came.bytes /= 2;
-    this.#came.wire /= 2;
+  shrank(peer: string, bytes: number, wire: number): void {
+    if (bytes === 0) return;
+    let came = this.#came.get(peer);
+    if (came === undefined) this.#came.set(peer, came = { bytes: 0, wire: 0 });
+    came.bytes += bytes;
+    came.wire += wire;
+    if (came.bytes <= REMEMBERED) return;
+    came.bytes /= 2;
+    came.wire /= 2;
   }
 
-  /** An answer came that was not compressed. */
+  /** An answer came that was not compressed; a short one says nothing. */
   measured(peer: string, { bytes, seconds, waitedSeconds }: Times & { bytes: number }): void {
+    if (bytes < TELLING) return;
     // There is no wire, and both sides share the processors.
-    if (bytes === 0 || isOnThisMachine(peer)) return;
+    if (isOnThisMachine(peer)) return;
     const waits = waitedSeconds >= WAITED_PART * seconds;
     this.#slow.set(peer, waits && bytes < FAST_WIRE * seconds);
   }

@@ -1,3 +1,4 @@
+import { UnsupportedTree } from "../errors.ts";
 import { hashNameOf } from "../manifest/digest.ts";
 import { byDirectory, pathOf } from "../manifest/entry.ts";
 import { FileHasher } from "../manifest/hash_file.ts";
@@ -85,7 +86,7 @@ async function keep(
     const all = ranges[0]?.start === 0 && ranges[0].end === extent.size;
     // Only a finished file is read-only.
     const whole = all || extent.size <= BLOCK_SIZE || (found.mode! & 0o200) === 0;
-    if (whole && found.size === extent.size && await hasher.hash(path, found) === extent.hash) {
+    if (whole && await isRight(path, found, extent, hasher)) {
       assembly.keep(index);
     } else if (ranges.length > 0 && found.size === extent.size && !all) {
       Deno.chmodSync(path, 0o644);
@@ -93,6 +94,21 @@ async function keep(
     } else {
       Deno.removeSync(path);
     }
+  }
+}
+
+async function isRight(
+  path: string,
+  found: Deno.FileInfo,
+  { size, hash }: Extent,
+  hasher: FileHasher,
+): Promise<boolean> {
+  try {
+    return found.size === size && await hasher.hash(path, found) === hash;
+  } catch (error) {
+    // Somebody changes it meanwhile.
+    if (error instanceof UnsupportedTree) return false;
+    throw error;
   }
 }
 

@@ -10,7 +10,7 @@ import type { Member } from "./member.ts";
 import type { PieceCheck } from "./piece_check.ts";
 import type { Pieces } from "./pieces.ts";
 import type { Ask, Schedule } from "./schedule.ts";
-import { planSpan } from "./span_plan.ts";
+import { isOtherPlan, planSpan } from "./span_plan.ts";
 
 /** All of it, or 0 or 1 for each piece; or what is no content stream. */
 export type Holdings = "all" | "archives" | Uint8Array;
@@ -72,9 +72,8 @@ export class Questions {
           ? await peer.pieces(digest, { ...question, size }, asked, signal)
           : await peer.content(digest, { ...question, size }, signal);
         if (!(await this.#takeAll(ask, member, bytes, mayShrink, signal))) return;
-        if (mayShrink || ratio !== undefined || !compression.accepts(name)) continue;
-        // The first answers have shown a slow wire: what follows may come compressed.
-        at = question.end;
+        if (!isOtherPlan(ratio, compression.ratioOf(name))) continue;
+        at = question.kind === "range" ? question.end : map.rangeOf(question.last).end;
         break;
       }
     }
@@ -219,9 +218,10 @@ export class Questions {
     signal: AbortSignal,
   ): Promise<void> {
     const { compression, limit } = this.#options;
+    const wire = frame?.length ?? length;
     member.tally.bytes += length;
-    if (mayShrink) compression.shrank(length, frame?.length ?? length);
-    if (limit !== undefined) await limit.take(length, signal);
+    if (mayShrink) compression.shrank(member.name, length, wire);
+    if (limit !== undefined) await limit.take(wire, signal);
   }
 
   /** Whether a long answer that is not compressed turns out to be slow: the rest may come compressed. */

@@ -13,6 +13,12 @@ const ENOUGH = 0.15;
 /** With so much of it missing it is asked for as a whole, even if it does not shrink. */
 const NEARLY_ALL = 0.9;
 
+/** Of pieces that are here in part so many are asked for at once: by then it shows how they shrink. */
+const LONGEST_IN_PART = 8;
+
+/** What a ratio has to have changed by to make another plan. */
+const OTHER_RATIO = 0.1;
+
 /** The next piece may shrink less than the last ones did. */
 const CAUTION = 1.2;
 
@@ -32,6 +38,8 @@ export function planSpan(
 ): SpanQuestion[] {
   const questions: SpanQuestion[] = [];
   let run: { kind: "pieces"; first: number; last: number } | undefined;
+  /** Whether some of the run is here. */
+  let inPart = false;
   let ranges: { start: number; end: number }[] = [];
   const endRanges = () => {
     questions.push(...joinOverGaps(ranges).map((range) => ({ kind: "range", ...range } as const)));
@@ -42,10 +50,16 @@ export function planSpan(
     : Math.min(NEARLY_ALL, Math.max(ENOUGH, CAUTION * ratio));
   for (const [piece, parts] of byPiece(map, missing)) {
     const lacking = parts.reduce((sum, { start, end }) => sum + end - start, 0);
-    if (lacking >= worthwhile * map.lengthOf(piece)) {
+    const size = map.lengthOf(piece);
+    if (lacking >= worthwhile * size) {
       endRanges();
-      if (run !== undefined && run.last === piece - 1) run.last = piece;
-      else questions.push(run = { kind: "pieces", first: piece, last: piece });
+      inPart ||= lacking < size;
+      const goesOn = run?.last === piece - 1 && !(inPart && piece - run.first >= LONGEST_IN_PART);
+      if (goesOn) run!.last = piece;
+      else {
+        questions.push(run = { kind: "pieces", first: piece, last: piece });
+        inPart = lacking < size;
+      }
       continue;
     }
     for (const part of parts) {
@@ -56,6 +70,12 @@ export function planSpan(
   }
   endRanges();
   return questions;
+}
+
+/** Whether what is left of a span should be planned anew, after a plan with another ratio. */
+export function isOtherPlan(before: number | undefined, now: number | undefined): boolean {
+  if (before === undefined || now === undefined) return before !== now;
+  return Math.abs(before - now) > OTHER_RATIO;
 }
 
 /** The pieces that lack something, in ascending order, and what of each is missing. */

@@ -39,6 +39,8 @@ export type Entry = FileEntry | SymlinkEntry | DirectoryEntry;
  */
 export interface Entries extends Iterable<Entry> {
   readonly length: number;
+  /** The manifest that they were read from, if they were: not to be changed. */
+  readonly bytes?: Uint8Array | undefined;
   /** Undefined behind the last one. */
   at(index: number): Entry | undefined;
 }

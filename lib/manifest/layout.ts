@@ -202,9 +202,12 @@ class ContentIndex {
   }
 }
 
-/** All of a hash counts: in a manifest that somebody made up, beginnings may be alike. */
+/** Nobody shall make up a manifest whose contents all fall together. */
+const SALT = crypto.getRandomValues(new Int32Array(1))[0]!;
+
+/** All of a hash counts: beginnings may be alike. */
 function mixed(hash: string, size: number): number {
-  let mix = size | 0;
+  let mix = size ^ SALT;
   for (let at = 0; at < hash.length; at++) mix = Math.imul(mix ^ hash.charCodeAt(at), 0x01000193);
   return mix ^ mix >>> 15;
 }

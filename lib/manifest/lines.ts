@@ -8,7 +8,6 @@ import { entryOf } from "./line.ts";
  * they are asked for, because of a few hundred thousand they take five times as much memory.
  */
 export class Lines implements Entries {
-  /** The manifest. */
   readonly bytes: Uint8Array;
   readonly #text: Buffer;
   /** Where each begins. */

@@ -23,8 +23,8 @@ export interface Manifest {
 /**
  * Reads a manifest by Zero Install's manifest specification.
  *
- * Accepts only what Zero Install writes when it stores a tree: `formatManifest` of the result is
- * `bytes` again. An empty manifest is that of an empty tree.
+ * Accepts only what Zero Install writes when it stores a tree: its entries, written out by the
+ * specification, make these bytes again. An empty manifest is that of an empty tree.
  *
  * @param bytes must not change while the manifest is used: its entries are read from them
  * @throws InvalidManifest with the reason, and the line if it is one line's fault
@@ -62,9 +62,9 @@ export function formatManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The same in parts, for who needs no more than one at a time. */
+/** The same in parts, for who needs no more than one at a time; they are not to be changed. */
 export function* formatParts({ entries }: Manifest): Generator<Uint8Array> {
-  if (entries instanceof Lines) {
+  if (entries.bytes !== undefined) {
     yield entries.bytes;
     return;
   }

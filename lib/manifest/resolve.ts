@@ -1,6 +1,6 @@
 import { DamagedImplementation } from "../errors.ts";
 import { digestOfParts } from "./digest_of.ts";
-import { type Entry, MANIFEST_NAME } from "./entry.ts";
+import { type Entries, type Entry, MANIFEST_NAME } from "./entry.ts";
 import { listDirectory } from "./list_directory.ts";
 import { formatParts, type Manifest } from "./manifest.ts";
 
@@ -17,11 +17,11 @@ import { formatParts, type Manifest } from "./manifest.ts";
  */
 export function resolveEntries(manifest: Manifest, root: string): Manifest {
   if (!manifest.ambiguous) return manifest;
-  const entries: Entry[] = [];
+  const directories: string[] = [];
   const walk = (directory: string) => {
     for (const found of listDirectory(directory === "" ? root : `${root}/${directory}`)) {
       if (directory === "" && found.name === MANIFEST_NAME && found.isFile) continue;
-      const listed = manifest.entries.at(entries.length);
+      const listed = manifest.entries.at(directories.length);
       const path = directory === "" ? found.name : `${directory}/${found.name}`;
       if (listed === undefined) throw damaged(manifest, path, "the manifest does not list it");
       if (found.name !== listed.name || kindOf(found) !== listed.kind) {
@@ -32,21 +32,47 @@ export function resolveEntries(manifest: Manifest, root: string): Manifest {
         );
       }
       if (path === MANIFEST_NAME) throw damaged(manifest, path, "it should be an ordinary file");
-      if (listed.kind !== "directory") {
-        entries.push({ ...listed, directory });
-        continue;
-      }
-      if (listed.directory !== directory) {
+      if (listed.kind === "directory" && listed.directory !== directory) {
         throw damaged(manifest, path, `the manifest lists it in "/${listed.directory}"`);
       }
-      entries.push(listed);
-      walk(path);
+      directories.push(directory);
+      if (listed.kind === "directory") walk(path);
     }
   };
   walk("");
-  const missing = manifest.entries.at(entries.length);
+  const missing = manifest.entries.at(directories.length);
   if (missing !== undefined) throw damaged(manifest, missing.name, "it is not there");
+  const entries = new Resolved(manifest.entries, directories);
   return { algorithm: manifest.algorithm, entries, ambiguous: false };
+}
+
+/** The same entries in other directories. */
+class Resolved implements Entries {
+  readonly #entries: Entries;
+  /** By entry; many share the same text. */
+  readonly #directories: readonly string[];
+
+  constructor(entries: Entries, directories: readonly string[]) {
+    this.#entries = entries;
+    this.#directories = directories;
+  }
+
+  get length(): number {
+    return this.#entries.length;
+  }
+
+  get bytes(): Uint8Array | undefined {
+    return this.#entries.bytes;
+  }
+
+  at(index: number): Entry | undefined {
+    const entry = this.#entries.at(index);
+    return entry === undefined ? undefined : { ...entry, directory: this.#directories[index]! };
+  }
+
+  *[Symbol.iterator](): Generator<Entry> {
+    for (let index = 0; index < this.length; index++) yield this.at(index)!;
+  }
 }
 
 function kindOf(found: Deno.DirEntry): Entry["kind"] | undefined {

@@ -99,9 +99,12 @@ function* filesIn(
       const { entries } = algorithm === "sha1"
         ? resolveEntries(parseManifest(algorithm, bytes), path)
         : parseManifest(algorithm, part);
-      yield [...entries].filter((entry): entry is FileEntry =>
-        entry.kind === "file" && scanner.isWanted(entry)
-      );
+      const wanted: FileEntry[] = [];
+      for (const entry of entries) {
+        if (entry.kind === "file" && scanner.isWanted(entry)) wanted.push(entry);
+      }
+      // Nothing reads in the bytes any more, which the next manifest takes the place of.
+      yield wanted;
     } catch {
       // Not what Zero Install would have written, or an ambiguous one whose tree is damaged.
       return;

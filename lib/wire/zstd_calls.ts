@@ -104,7 +104,8 @@ export const PLAIN_CALLS: ZstdCalls = {
  */
 class DirectCalls implements ZstdCalls {
   #expander: Stream | undefined;
-  readonly #compressors = new Map<ZstdLevel, Stream>();
+  /** Undefined where a level does not do what is expected. */
+  readonly #compressors = new Map<ZstdLevel, Stream | undefined>();
 
   expand(frame: Uint8Array, room: Uint8Array): number {
     this.#expander ??= createZstdDecompress(UNUSED) as unknown as Stream;
@@ -121,21 +122,41 @@ class DirectCalls implements ZstdCalls {
   }
 
   compress(bytes: Uint8Array, room: Uint8Array, level: ZstdLevel): number {
-    let compressor = this.#compressors.get(level);
-    if (compressor === undefined) {
-      const params = PARAMETERS[level];
-      compressor = createZstdCompress({ ...UNUSED, params }) as unknown as Stream;
-      this.#compressors.set(level, compressor);
-    }
-    // A size is only asked for when a state is made, so that it is put into the header here. The
-    // window is then the content itself, which is no smaller than what the frame refers back to.
-    const start = SIZED_HEADER_SIZE - UNSIZED_HEADER_SIZE;
-    const { made, left } = call(compressor, bytes, room.subarray(start));
-    if (left > 0) throw new Error("Cannot compress into so little room");
-    if (room[start + 4] !== 0) throw new Error("Cannot compress: this is another header");
-    writeSizedHeader(room, bytes.length);
-    return start + made;
+    if (!this.#compressors.has(level)) this.#compressors.set(level, this.#compressorOf(level));
+    const compressor = this.#compressors.get(level);
+    return compressor === undefined
+      ? PLAIN_CALLS.compress(bytes, room, level)
+      : sizedFrame(compressor, bytes, room);
   }
+
+  #compressorOf(level: ZstdLevel): Stream | undefined {
+    try {
+      const options = { ...UNUSED, params: PARAMETERS[level] };
+      const compressor = createZstdCompress(options) as unknown as Stream;
+      const frame = new Uint8Array(64);
+      const made = sizedFrame(compressor, Uint8Array.of(7), frame);
+      return holdsSeven(this, frame.subarray(0, made)) ? compressor : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Compresses into `room` as `ZstdCalls.compress` does. */
+function sizedFrame(compressor: Stream, bytes: Uint8Array, room: Uint8Array): number {
+  // A size is only asked for when a state is made, so that it is put into the header here. The
+  // window is then the content itself, which is no smaller than what the frame refers back to.
+  const start = SIZED_HEADER_SIZE - UNSIZED_HEADER_SIZE;
+  const { made, left } = call(compressor, bytes, room.subarray(start));
+  if (left > 0) throw new Error("Cannot compress into so little room");
+  if (room[start + 4] !== 0) throw new Error("Cannot compress: this is another header");
+  writeSizedHeader(room, bytes.length);
+  return start + made;
+}
+
+function holdsSeven(calls: ZstdCalls, frame: Uint8Array): boolean {
+  const room = new Uint8Array(2);
+  return calls.expand(frame, room) === 1 && room[0] === 7;
 }
 
 function call(
@@ -158,17 +179,11 @@ export function zstdCalls(): ZstdCalls {
   return calls ??= directCalls() ?? PLAIN_CALLS;
 }
 
-/** Undefined where this runtime is built differently. */
+/** Undefined where this runtime is built differently. Each compression level is tried when it is used. */
 export function directCalls(): ZstdCalls | undefined {
   try {
     const direct = new DirectCalls();
-    const frame = new Uint8Array(64);
-    const made = direct.compress(Uint8Array.of(7), frame, 1);
-    for (const one of [SEVEN, frame.subarray(0, made)]) {
-      const room = new Uint8Array(2);
-      if (direct.expand(one, room) !== 1 || room[0] !== 7) return undefined;
-    }
-    return direct;
+    return holdsSeven(direct, SEVEN) ? direct : undefined;
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { joinOverGaps } from "../../lib/fetch/gaps.ts";
 import { PieceMap } from "../../lib/fetch/piece_map.ts";
-import { planSpan, type SpanQuestion } from "../../lib/fetch/span_plan.ts";
+import { isOtherPlan, planSpan, type SpanQuestion } from "../../lib/fetch/span_plan.ts";
 import type { ByteRange } from "../../lib/wire/range.ts";
 
 const PIECE = 262_144;
@@ -92,15 +92,48 @@ Deno.test("all that is missing is asked for, in order and nothing twice", () => 
   }));
 });
 
-Deno.test("what could be one question is one", () => {
-  fc.assert(fc.property(SPAN, RATIO, ({ map, missing }, ratio) => {
+Deno.test("what could be one question is one, but for eight pieces of which some are here in part", () => {
+  fc.assert(fc.property(SPAN, RATIO, (span, ratio) => {
+    const { map, missing } = span;
     const questions = planSpan(map, missing, ratio);
     for (const [index, question] of questions.slice(1).entries()) {
       const before = questions[index]!;
+      if (rangeOf(map, before).end < rangeOf(map, question).start) continue;
       if (before.kind !== question.kind) continue;
-      assert.ok(rangeOf(map, before).end < rangeOf(map, question).start);
+      assert.ok(before.kind === "pieces" && question.kind === "pieces", "ranges are joined");
+      const asked = Array.from(
+        { length: question.first - before.first + 1 },
+        (_, n) => before.first + n,
+      );
+      assert.ok(asked.length > 8);
+      assert.ok(asked.some((piece) => lackingOf(span, piece) < map.lengthOf(piece)));
     }
   }));
+});
+
+Deno.test("of pieces that are here in part eight are asked for at once, of others as many as there are", () => {
+  const map = mapOf(40 * PIECE);
+  const missing = Array.from({ length: 20 }, (_, piece) => ({
+    start: piece * PIECE + PIECE / 2,
+    end: (piece + 1) * PIECE,
+  }));
+  const whole = { start: 20 * PIECE, end: 40 * PIECE };
+  assert.deepEqual(
+    planSpan(map, [...missing.slice(0, -1), { ...whole, start: 19.5 * PIECE }], 0.2),
+    [
+      { kind: "pieces", first: 0, last: 7 },
+      { kind: "pieces", first: 8, last: 15 },
+      { kind: "pieces", first: 16, last: 23 },
+      { kind: "pieces", first: 24, last: 39 },
+    ],
+  );
+});
+
+Deno.test("another plan is made when somebody may compress now, or shrinks otherwise than was thought", () => {
+  const others = [[undefined, 0.6], [0.6, undefined], [0.6, 0.3], [0.3, 0.45], [0.2, 1]] as const;
+  for (const [before, now] of others) assert.equal(isOtherPlan(before, now), true);
+  const same = [[undefined, undefined], [0.6, 0.6], [0.3, 0.35], [0.35, 0.3]] as const;
+  for (const [before, now] of same) assert.equal(isOtherPlan(before, now), false);
 });
 
 Deno.test("ranges begin and end where something is missing, and add 1 % at most", () => {

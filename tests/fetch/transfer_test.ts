@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { StoreFailed } from "../../lib/errors.ts";
+import { DownloadLimit } from "../../lib/fetch/download_limit.ts";
 import { needs } from "../skips.ts";
 import { noise, TREES } from "../serve/implementations.ts";
 import { directory, file } from "../vectors/trees.ts";
@@ -147,14 +148,45 @@ Deno.test("whose wire turns out to be slow is asked for the rest of a span compr
   for (const rate of [1e6, 1e9]) {
     using transferring = await Transferring.of(NODES);
     const { assembly, stream } = transferring;
-    assembly.write(100, stream.slice(100, 20_000), "earlier");
+    assembly.write(300_100, stream.slice(300_100, 320_000), "earlier");
     const peer = new FakePeer("peer", stream, { coding: "compressed", rate });
     transferring.add(peer);
     assert.equal(await transferring.run({ compress: "auto" }), true);
     assert.deepEqual(peer.asked, [
-      "0-100",
-      ...(rate === 1e6 ? ["pieces 0-4"] : [`20000-${SIZE}`]),
+      "0-300100",
+      ...(rate === 1e6 ? ["pieces 1-4"] : [`320000-${SIZE}`]),
     ]);
+    await transferring.check();
+  }
+});
+
+Deno.test("a short answer at the beginning of a span does not decide how the rest of it is asked for", async () => {
+  using transferring = await Transferring.of(NODES);
+  const { assembly, stream } = transferring;
+  assembly.write(100, stream.slice(100, 20_000), "earlier");
+  const peer = new FakePeer("peer", stream, { coding: "compressed", rate: 1e6 });
+  transferring.add(peer);
+  assert.equal(await transferring.run({ compress: "auto" }), true);
+  assert.deepEqual(peer.asked, ["0-100", `20000-${SIZE}`]);
+  await transferring.check();
+});
+
+Deno.test("a limit holds what comes over the wire, and not what becomes of it", async () => {
+  class Counting extends DownloadLimit {
+    taken = 0;
+    override take(bytes: number): Promise<void> {
+      this.taken += bytes;
+      return Promise.resolve();
+    }
+  }
+  for (const coding of ["compressed", "none"] as const) {
+    using transferring = await Transferring.of(NODES);
+    const { stream } = transferring;
+    const { tally } = transferring.add(new FakePeer("peer", stream, { coding }));
+    const limit = new Counting(1);
+    assert.equal(await transferring.run({ compress: "always", limit }), true);
+    assert.equal(limit.taken, tally.wire);
+    assert.equal(tally.wire < tally.bytes, coding === "compressed");
     await transferring.check();
   }
 });
@@ -191,6 +223,23 @@ Deno.test("when pieces turn out not to shrink, no more comes than what of them i
     assert.equal(tally.wasted, 0);
     await transferring.check();
   }
+});
+
+Deno.test("when the first pieces that are here in part do not shrink, the rest is asked for as it is", async () => {
+  using transferring = await Transferring.of([file("large", noise(4, 16 * PIECE))]);
+  const { assembly, stream } = transferring;
+  for (let at = 0; at < stream.length; at += PIECE) {
+    assembly.write(at, stream.slice(at, at + PIECE / 5), "earlier");
+  }
+  const peer = new FakePeer("peer", stream, { coding: "none" });
+  const { tally } = transferring.add(peer);
+  assert.equal(await transferring.run({ compress: "always" }), true);
+  const [first, ...others] = peer.asked;
+  assert.equal(first, "pieces 0-7");
+  assert.equal(others.length, 8, `${others}`);
+  assert.ok(others.every((what) => /^\d+-\d+$/.test(what)), `${others}`);
+  assert.equal(tally.wasted, 8 * Math.floor(PIECE / 5));
+  await transferring.check();
 });
 
 Deno.test("a tree without content is asked of nobody", async () => {
@@ -264,10 +313,10 @@ Deno.test("what another thread cannot write ends a transfer, and not with what e
   // So slowly that the other thread gets its time before the end, on a busy machine, too.
   transferring.add(new FakePeer("peer", transferring.stream, { pause: 10 }));
   await assembly.shareWriting();
-  Deno.writeTextFileSync(`${tree.root}/f5`, "in the way");
+  Deno.writeTextFileSync(`${tree.root}/f1`, "in the way");
   await assert.rejects(transferring.run(), (error) => {
     assert.ok(error instanceof StoreFailed, String(error));
-    assert.match(error.message, /f5"/);
+    assert.match(error.message, /f1"/);
     return true;
   });
   assert.ok(assembly.received < assembly.stream.size, "it is told before everything has come");

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { Assembly } from "../../lib/fetch/assembly.ts";
 import { Compression, type CompressionMode } from "../../lib/fetch/compression.ts";
 import { Crowd } from "../../lib/fetch/crowd.ts";
+import type { DownloadLimit } from "../../lib/fetch/download_limit.ts";
 import type { FetchEvent } from "../../lib/fetch/events.ts";
 import type { Member } from "../../lib/fetch/member.ts";
 import { Pieces } from "../../lib/fetch/pieces.ts";
@@ -64,6 +65,7 @@ export class Transferring implements Disposable {
       /** Whether no others are to be expected (default). */
       settled?: boolean;
       fruitless?: number;
+      limit?: DownloadLimit;
     } = {},
   ): Promise<boolean> {
     if (options.settled !== false) this.crowd.settle();
@@ -73,7 +75,7 @@ export class Transferring implements Disposable {
       assembly: this.assembly,
       pieces: this.pieces,
       compression: new Compression(options.compress ?? "never"),
-      limit: undefined,
+      limit: options.limit,
       signal: options.signal ?? new AbortController().signal,
       onFirstAsk: () => {},
       onProgress: options.onProgress ?? (() => {}),

@@ -5,6 +5,7 @@ import { InvalidManifest } from "../../lib/errors.ts";
 import { ALGORITHMS } from "../../lib/manifest/digest.ts";
 import { digestOf } from "../../lib/manifest/digest_of.ts";
 import type { Entry } from "../../lib/manifest/entry.ts";
+import { contentStream } from "../../lib/manifest/layout.ts";
 import { formatManifest, parseManifest, readManifest } from "../../lib/manifest/manifest.ts";
 import { ANY_NAME, entriesOf, FEW_NAMES, models, plain } from "./model.ts";
 
@@ -34,6 +35,35 @@ Deno.test("every tree's manifest is read back as it was, unless it is ambiguous"
     { numRuns: 500 },
   );
   assert.ok(ambiguous > 0, "no tree was ambiguous");
+});
+
+Deno.test("entries are the same in whatever order they are asked for, and there are no others", () => {
+  fc.assert(fc.property(ALGORITHM, MODEL, fc.array(fc.nat()), (algorithm, model, order) => {
+    const { entries } = parseManifest(algorithm, formatManifest(manifestOf(algorithm, model)));
+    const all = [...entries];
+    assert.equal(entries.length, all.length);
+    fc.pre(all.length > 0);
+    for (const which of order) {
+      assert.deepEqual(entries.at(which % all.length), all[which % all.length]);
+    }
+    for (const index of [all.length, all.length + 1]) assert.equal(entries.at(index), undefined);
+  }));
+});
+
+Deno.test("the contents of a manifest that was read are those of its entries", () => {
+  fc.assert(fc.property(ALGORITHM, MODEL, (algorithm, model) => {
+    const manifest = manifestOf(algorithm, model);
+    const read = contentStream(plain(manifest));
+    const parsed = contentStream(parseManifest(algorithm, formatManifest(manifest)));
+    const seen = ({ size, extents }: typeof read) => ({
+      size,
+      extents: [...extents].map(({ index, offset, size, hash, entries }) => ({
+        ...{ index, offset, size, hash },
+        names: entries.map(({ name }) => name),
+      })),
+    });
+    assert.deepEqual(seen(parsed), seen(read));
+  }));
 });
 
 Deno.test("an ambiguous manifest has the same directories and names as its tree", () => {

@@ -9,15 +9,25 @@ const FACTORS = { 1: 1, 3: 1.4, 6: 3.6 } as const;
 /** Compresses pieces one after the other, each of which the wire takes so long for. */
 class Sending {
   now = 5000;
-  readonly effort = new CompressionEffort(() => this.now);
+  processor = 70;
+  readonly effort = new CompressionEffort({
+    now: () => this.now,
+    processor: () => this.processor,
+  });
 
-  pieces(count: number, { wire, reading = 0.5 }: { wire: number; reading?: number }): ZstdLevel[] {
+  /** @param times in milliseconds: `beside` is what the processor does for others meanwhile */
+  pieces(
+    count: number,
+    { wire, reading = 0.5, beside = 0 }: { wire: number; reading?: number; beside?: number },
+  ): ZstdLevel[] {
     return Array.from({ length: count }, () => {
-      const { level } = this.effort;
+      const level = this.effort.begin();
       const compressing = COMPRESSING * FACTORS[level];
       this.now += reading + compressing;
+      this.processor += reading + compressing;
       this.effort.spent(reading, compressing);
-      this.now += wire;
+      this.now += Math.max(wire, beside);
+      this.processor += beside;
       return level;
     });
   }
@@ -45,7 +55,25 @@ Deno.test("over the slowest wires, too, where a piece takes seconds", () => {
 });
 
 Deno.test("what takes long to read is not compressed well beside that", () => {
-  const levels = new Sending().pieces(200, { wire: 5, reading: 4 });
+  const levels = new Sending().pieces(200, { wire: 4, reading: 4 });
+  assert.deepEqual(new Set(levels), new Set([1]));
+});
+
+Deno.test("who is busy with other things has no time to compress well", () => {
+  const levels = new Sending().pieces(200, { wire: 14, beside: 13 });
+  assert.deepEqual(new Set(levels), new Set([1]));
+});
+
+Deno.test("a wait for the disk is no time to compress well either", () => {
+  const sending = new Sending();
+  const levels = Array.from({ length: 50 }, () => {
+    const level = sending.effort.begin();
+    sending.now += 40;
+    sending.processor += 1;
+    sending.effort.spent(38, 2);
+    sending.now += 1;
+    return level;
+  });
   assert.deepEqual(new Set(levels), new Set([1]));
 });
 
