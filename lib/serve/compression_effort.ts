@@ -27,6 +27,8 @@ export interface Clocks {
 export class CompressionEffort {
   readonly #clocks: Clocks;
   #level: ZstdLevel = 1;
+  /** What the last window would have afforded. */
+  #before: ZstdLevel = 1;
   /** What the clocks said when the last piece was ready to be sent. */
   #last = { now: -Infinity, processor: 0 };
   /** Of the pieces of this window: how many, and from the one before to each, in milliseconds. */
@@ -43,7 +45,7 @@ export class CompressionEffort {
   /** A piece is going to be read and compressed: says with which level. */
   begin(): ZstdLevel {
     if (this.#clocks.now() - this.#last.now > PAUSE_MS) {
-      this.#level = 1;
+      this.#level = this.#before = 1;
       this.#beginWindow();
       this.passedOver();
     }
@@ -66,7 +68,10 @@ export class CompressionEffort {
     const affordable = ZSTD_LEVELS.filter((level) =>
       beside + fastest * COST[level] <= BUDGET * this.#passed
     );
-    this.#level = affordable.at(-1) ?? 1;
+    const best = affordable.at(-1) ?? 1;
+    // Whoever gets them may stop for a moment, which makes no slow wire.
+    this.#level = best < this.#before ? best : this.#before;
+    this.#before = best;
     this.#beginWindow();
   }
 
