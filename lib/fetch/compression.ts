@@ -1,6 +1,7 @@
 import { hasZstd } from "../wire/zstd.ts";
 import type { Times } from "./answer.ts";
 import { isOnThisMachine } from "./peer.ts";
+import type { Shrinking } from "./span_plan.ts";
 
 /** Whether pieces may come compressed: where that is faster, in any case, or never. */
 export type CompressionMode = "auto" | "always" | "never";
@@ -27,8 +28,8 @@ const WAITED_PART = 0.15;
  */
 const TELLING = 256 * 1024;
 
-/** What pieces are expected to take on the wire before any came, as a part of their size. */
-const USUAL_RATIO = 0.6;
+/** What is hoped for before any piece came: scripts take less, and programs a little more. */
+const UNTRIED: Shrinking = { ratio: 0.25, tried: false };
 
 /** So much of what came is remembered, roughly, in bytes: the next pieces are like the last ones. */
 const REMEMBERED = 16 * 1024 * 1024;
@@ -53,14 +54,11 @@ export class Compression {
     return this.#mode === "auto" ? this.#slow.get(peer) === true : this.#mode === "always";
   }
 
-  /**
-   * What a piece of this peer is expected to take on the wire, as a part of its size; undefined if the
-   * peer may not compress.
-   */
-  ratioOf(peer: string): number | undefined {
+  /** What is expected of pieces of this peer; undefined if it may not compress. */
+  expectedOf(peer: string): Shrinking | undefined {
     if (!this.accepts(peer)) return undefined;
     const came = this.#came.get(peer);
-    return came === undefined ? USUAL_RATIO : came.wire / came.bytes;
+    return came === undefined ? UNTRIED : { ratio: came.wire / came.bytes, tried: true };
   }
 
   /**

@@ -63,16 +63,16 @@ export class Questions {
     const asked = { zstd: true, holdings: (has: Uint8Array) => this.#told(member, has) };
     const { name, peer } = member;
     for (let at = span.start; at < span.end;) {
-      const ratio = compression.ratioOf(name);
+      const expected = compression.expectedOf(name);
       const rest = { start: at, end: span.end };
       at = span.end;
-      for (const question of planSpan(map, assembly.missing(rest), ratio)) {
+      for (const question of planSpan(map, assembly.missing(rest), expected)) {
         const mayShrink = question.kind === "pieces";
         const bytes = mayShrink
           ? await peer.pieces(digest, { ...question, size }, asked, signal)
           : await peer.content(digest, { ...question, size }, signal);
         if (!(await this.#takeAll(ask, member, bytes, mayShrink, signal))) return;
-        if (!isOtherPlan(ratio, compression.ratioOf(name))) continue;
+        if (!isOtherPlan(expected, compression.expectedOf(name))) continue;
         at = question.kind === "range" ? question.end : map.rangeOf(question.last).end;
         break;
       }

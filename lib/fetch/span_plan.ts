@@ -7,13 +7,21 @@ export type SpanQuestion =
   | { readonly kind: "pieces"; readonly first: number; readonly last: number }
   | { readonly kind: "range"; readonly start: number; readonly end: number };
 
+/** How pieces are expected to shrink. */
+export interface Shrinking {
+  /** What a compressed piece takes on the wire, as a part of its size. */
+  readonly ratio: number;
+  /** Whether some came already; otherwise it is only hoped for. */
+  readonly tried: boolean;
+}
+
 /** So much of a piece has to be missing for it to be asked for as a whole, however much it shrinks. */
 const ENOUGH = 0.15;
 
 /** With so much of it missing it is asked for as a whole, even if it does not shrink. */
 const NEARLY_ALL = 0.9;
 
-/** Of pieces that are here in part so many are asked for at once: by then it shows how they shrink. */
+/** Of pieces that are here in part so many are asked for at once: others may not shrink like these. */
 const LONGEST_IN_PART = 8;
 
 /** What a ratio has to have changed by to make another plan. */
@@ -27,14 +35,13 @@ const CAUTION = 1.2;
  * than the missing part of them as it is.
  *
  * @param missing in ascending order, none touching another
- * @param ratio what a compressed piece is expected to take on the wire, as a part of its size;
- *   undefined if none comes compressed
+ * @param expected undefined if no piece comes compressed
  * @returns what covers all that is missing, in ascending order
  */
 export function planSpan(
   map: PieceMap,
   missing: readonly ByteRange[],
-  ratio: number | undefined,
+  expected: Shrinking | undefined,
 ): SpanQuestion[] {
   const questions: SpanQuestion[] = [];
   let run: { kind: "pieces"; first: number; last: number } | undefined;
@@ -45,16 +52,17 @@ export function planSpan(
     questions.push(...joinOverGaps(ranges).map((range) => ({ kind: "range", ...range } as const)));
     ranges = [];
   };
-  const worthwhile = ratio === undefined
+  const worthwhile = expected === undefined
     ? Infinity
-    : Math.min(NEARLY_ALL, Math.max(ENOUGH, CAUTION * ratio));
+    : Math.min(NEARLY_ALL, Math.max(ENOUGH, CAUTION * expected.ratio));
+  const longestInPart = expected?.tried === false ? 1 : LONGEST_IN_PART;
   for (const [piece, parts] of byPiece(map, missing)) {
     const lacking = parts.reduce((sum, { start, end }) => sum + end - start, 0);
     const size = map.lengthOf(piece);
     if (lacking >= worthwhile * size) {
       endRanges();
       inPart ||= lacking < size;
-      const goesOn = run?.last === piece - 1 && !(inPart && piece - run.first >= LONGEST_IN_PART);
+      const goesOn = run?.last === piece - 1 && !(inPart && piece - run.first >= longestInPart);
       if (goesOn) run!.last = piece;
       else {
         questions.push(run = { kind: "pieces", first: piece, last: piece });
@@ -72,10 +80,10 @@ export function planSpan(
   return questions;
 }
 
-/** Whether what is left of a span should be planned anew, after a plan with another ratio. */
-export function isOtherPlan(before: number | undefined, now: number | undefined): boolean {
+/** Whether what is left of a span should be planned anew, when something else is expected now. */
+export function isOtherPlan(before: Shrinking | undefined, now: Shrinking | undefined): boolean {
   if (before === undefined || now === undefined) return before !== now;
-  return Math.abs(before - now) > OTHER_RATIO;
+  return before.tried !== now.tried || Math.abs(before.ratio - now.ratio) > OTHER_RATIO;
 }
 
 /** The pieces that lack something, in ascending order, and what of each is missing. */

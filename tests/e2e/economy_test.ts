@@ -51,6 +51,34 @@ for (const program of programs()) {
   });
 
   Deno.test({
+    name:
+      `${program.name}: of a new version with scattered changes much less crosses it where peers compress`,
+    ...needs("oracle"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const one = machine(directory, "one");
+      const two = machine(directory, "two");
+      const files = (version: number) =>
+        Array.from({ length: 400 }, (_, index) => {
+          const seed = 1000 + index + (index % 3 === 0 ? 5000 * version : 0);
+          return file(`small-${index}`, noise(seed, 100).repeat(50));
+        });
+      await addImplementation(two.store, files(1));
+      const { digest } = await addImplementation(one.store, files(2));
+      await using server = await serveOn(program, one);
+      const args = ["fetch", digest, "--json", "-H", `127.0.0.1:${server.port}`];
+      const { peers, reused } = summaryOf(await run(program, [...args, "--compress=always"], two));
+      await verify(two.env, `${two.store}/${digest}`);
+      const changed = Math.ceil(400 / 3) * 5_000;
+      assert.equal(reused, 2_000_000 - changed);
+      const wire = peers.reduce((sum, { wire }) => sum + wire, 0);
+      // Deno 2.6 has no zstd, and whatever was compiled with it.
+      const most = program.name === "from source" && hasZstd() ? changed / 4 : 1.02 * changed;
+      assert.ok(wire <= most, `${wire} bytes of ${changed}`);
+    },
+  });
+
+  Deno.test({
     name: `${program.name}: a content that is in a tree several times crosses the network once`,
     ...needs("oracle"),
     fn: async () => {

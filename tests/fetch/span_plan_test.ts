@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { joinOverGaps } from "../../lib/fetch/gaps.ts";
 import { PieceMap } from "../../lib/fetch/piece_map.ts";
-import { isOtherPlan, planSpan, type SpanQuestion } from "../../lib/fetch/span_plan.ts";
+import {
+  isOtherPlan,
+  planSpan,
+  type Shrinking,
+  type SpanQuestion,
+} from "../../lib/fetch/span_plan.ts";
 import type { ByteRange } from "../../lib/wire/range.ts";
 
 const PIECE = 262_144;
@@ -49,6 +54,15 @@ const SOME_RATIO = fc.oneof(
 );
 const RATIO = fc.oneof(SOME_RATIO, fc.constant(undefined));
 
+/** The plan for pieces that are known to shrink like that. */
+function plan(
+  map: PieceMap,
+  missing: readonly ByteRange[],
+  ratio: number | undefined,
+): SpanQuestion[] {
+  return planSpan(map, missing, ratio === undefined ? undefined : { ratio, tried: true });
+}
+
 function rangeOf(map: PieceMap, question: SpanQuestion): ByteRange {
   if (question.kind === "range") return question;
   return { start: map.rangeOf(question.first).start, end: map.rangeOf(question.last).end };
@@ -81,7 +95,7 @@ function lackingOf({ map, missing }: Span, piece: number): number {
 
 Deno.test("all that is missing is asked for, in order and nothing twice", () => {
   fc.assert(fc.property(SPAN, RATIO, ({ map, missing }, ratio) => {
-    const questions = planSpan(map, missing, ratio);
+    const questions = plan(map, missing, ratio);
     const asked = questions.map((question) => rangeOf(map, question));
     for (const range of missing) assert.equal(common(asked, range), range.end - range.start);
     for (const [index, { start, end }] of asked.entries()) {
@@ -95,7 +109,7 @@ Deno.test("all that is missing is asked for, in order and nothing twice", () => 
 Deno.test("what could be one question is one, but for eight pieces of which some are here in part", () => {
   fc.assert(fc.property(SPAN, RATIO, (span, ratio) => {
     const { map, missing } = span;
-    const questions = planSpan(map, missing, ratio);
+    const questions = plan(map, missing, ratio);
     for (const [index, question] of questions.slice(1).entries()) {
       const before = questions[index]!;
       if (rangeOf(map, before).end < rangeOf(map, question).start) continue;
@@ -119,7 +133,7 @@ Deno.test("of pieces that are here in part eight are asked for at once, of other
   }));
   const whole = { start: 20 * PIECE, end: 40 * PIECE };
   assert.deepEqual(
-    planSpan(map, [...missing.slice(0, -1), { ...whole, start: 19.5 * PIECE }], 0.2),
+    plan(map, [...missing.slice(0, -1), { ...whole, start: 19.5 * PIECE }], 0.2),
     [
       { kind: "pieces", first: 0, last: 7 },
       { kind: "pieces", first: 8, last: 15 },
@@ -129,16 +143,38 @@ Deno.test("of pieces that are here in part eight are asked for at once, of other
   );
 });
 
+Deno.test("before any came, one piece that is here in part is tried, and no more", () => {
+  const map = mapOf(8 * PIECE);
+  const hoped = { ratio: 0.25, tried: false };
+  const missing = [{ start: PIECE / 2, end: 3 * PIECE }, { start: 6.5 * PIECE, end: 8 * PIECE }];
+  assert.deepEqual(planSpan(map, missing, hoped), [
+    { kind: "pieces", first: 0, last: 0 },
+    { kind: "pieces", first: 1, last: 2 },
+    { kind: "pieces", first: 6, last: 6 },
+    { kind: "pieces", first: 7, last: 7 },
+  ]);
+});
+
 Deno.test("another plan is made when somebody may compress now, or shrinks otherwise than was thought", () => {
-  const others = [[undefined, 0.6], [0.6, undefined], [0.6, 0.3], [0.3, 0.45], [0.2, 1]] as const;
+  const of = (ratio: number): Shrinking => ({ ratio, tried: true });
+  const hoped = { ratio: 0.25, tried: false };
+  const others: [Shrinking | undefined, Shrinking | undefined][] = [
+    [undefined, of(0.6)],
+    [of(0.6), undefined],
+    [undefined, hoped],
+    [hoped, of(0.25)],
+    [of(0.6), of(0.3)],
+    [of(0.3), of(0.45)],
+  ];
   for (const [before, now] of others) assert.equal(isOtherPlan(before, now), true);
-  const same = [[undefined, undefined], [0.6, 0.6], [0.3, 0.35], [0.35, 0.3]] as const;
-  for (const [before, now] of same) assert.equal(isOtherPlan(before, now), false);
+  assert.equal(isOtherPlan(undefined, undefined), false);
+  assert.equal(isOtherPlan(hoped, { ...hoped }), false);
+  for (const ratio of [0.3, 0.35]) assert.equal(isOtherPlan(of(0.32), of(ratio)), false);
 });
 
 Deno.test("ranges begin and end where something is missing, and add 1 % at most", () => {
   fc.assert(fc.property(SPAN, RATIO, ({ map, missing }, ratio) => {
-    const ranges = planSpan(map, missing, ratio).filter(({ kind }) => kind === "range")
+    const ranges = plan(map, missing, ratio).filter(({ kind }) => kind === "range")
       .map((question) => rangeOf(map, question));
     let lacking = 0;
     for (const { start, end } of ranges) {
@@ -153,13 +189,13 @@ Deno.test("ranges begin and end where something is missing, and add 1 % at most"
 Deno.test("of who may not compress, what is missing is asked for as it is", () => {
   fc.assert(fc.property(SPAN, ({ map, missing }) => {
     const expected = joinOverGaps(missing).map((range) => ({ kind: "range", ...range }));
-    assert.deepEqual(planSpan(map, missing, undefined), expected);
+    assert.deepEqual(plan(map, missing, undefined), expected);
   }));
 });
 
 Deno.test("a piece that is missing as a whole may come compressed, however little it shrinks", () => {
   fc.assert(fc.property(SPAN, SOME_RATIO, (span, ratio) => {
-    const questions = planSpan(span.map, span.missing, ratio);
+    const questions = plan(span.map, span.missing, ratio);
     for (let piece = 0; piece < span.map.count; piece++) {
       const lacking = lackingOf(span, piece);
       if (lacking === span.map.lengthOf(piece)) assert.ok(isAskedAsAWhole(questions, piece));
@@ -170,7 +206,7 @@ Deno.test("a piece that is missing as a whole may come compressed, however littl
 
 Deno.test("a piece is asked for as a whole where that is clearly less on the wire, or nearly all of it is missing", () => {
   fc.assert(fc.property(SPAN, SOME_RATIO, (span, ratio) => {
-    const questions = planSpan(span.map, span.missing, ratio);
+    const questions = plan(span.map, span.missing, ratio);
     for (let piece = 0; piece < span.map.count; piece++) {
       const lacking = lackingOf(span, piece);
       const size = span.map.lengthOf(piece);
@@ -187,8 +223,8 @@ Deno.test("a piece is asked for as a whole where that is clearly less on the wir
 
 Deno.test("the better pieces shrink, the more of them are asked for as a whole", () => {
   fc.assert(fc.property(SPAN, SOME_RATIO, SOME_RATIO, ({ map, missing }, one, other) => {
-    const better = planSpan(map, missing, Math.min(one, other));
-    for (const { first, last } of runsOf(planSpan(map, missing, Math.max(one, other)))) {
+    const better = plan(map, missing, Math.min(one, other));
+    for (const { first, last } of runsOf(plan(map, missing, Math.max(one, other)))) {
       for (let piece = first; piece <= last; piece++) assert.ok(isAskedAsAWhole(better, piece));
     }
   }));
@@ -196,7 +232,7 @@ Deno.test("the better pieces shrink, the more of them are asked for as a whole",
 
 Deno.test("nothing is asked for where nothing is missing", () => {
   for (const ratio of [undefined, 0, 0.6, 1]) {
-    assert.deepEqual(planSpan(mapOf(3 * PIECE), [], ratio), []);
+    assert.deepEqual(plan(mapOf(3 * PIECE), [], ratio), []);
   }
 });
 
@@ -210,8 +246,8 @@ const MISSING = [
 Deno.test("half a piece comes compressed if that is a third of it, and as it is if that is most of it", () => {
   const map = mapOf(4 * PIECE);
   const little = { kind: "range", start: 3 * PIECE + 1000, end: 3 * PIECE + 2000 };
-  assert.deepEqual(planSpan(map, MISSING, 0.33), [{ kind: "pieces", first: 0, last: 2 }, little]);
-  assert.deepEqual(planSpan(map, MISSING, 0.6), [
+  assert.deepEqual(plan(map, MISSING, 0.33), [{ kind: "pieces", first: 0, last: 2 }, little]);
+  assert.deepEqual(plan(map, MISSING, 0.6), [
     { kind: "pieces", first: 0, last: 0 },
     { kind: "range", start: 1.5 * PIECE, end: 2 * PIECE },
     { kind: "pieces", first: 2, last: 2 },
@@ -222,7 +258,7 @@ Deno.test("half a piece comes compressed if that is a third of it, and as it is 
 Deno.test("a little of two pieces, up to where they meet, is one range", () => {
   const missing = [{ start: PIECE - 5000, end: PIECE + 5000 }];
   for (const ratio of [undefined, 0, 0.6]) {
-    assert.deepEqual(planSpan(mapOf(2 * PIECE), missing, ratio), [
+    assert.deepEqual(plan(mapOf(2 * PIECE), missing, ratio), [
       { kind: "range", start: PIECE - 5000, end: PIECE + 5000 },
     ]);
   }
@@ -230,10 +266,10 @@ Deno.test("a little of two pieces, up to where they meet, is one range", () => {
 
 Deno.test("a last piece that is shorter is measured by its own length", () => {
   const size = PIECE + 1000;
-  assert.deepEqual(planSpan(mapOf(size), [{ start: PIECE, end: size }], 0.6), [
+  assert.deepEqual(plan(mapOf(size), [{ start: PIECE, end: size }], 0.6), [
     { kind: "pieces", first: 1, last: 1 },
   ]);
-  assert.deepEqual(planSpan(mapOf(size), [{ start: PIECE, end: PIECE + 500 }], 0.6), [
+  assert.deepEqual(plan(mapOf(size), [{ start: PIECE, end: PIECE + 500 }], 0.6), [
     { kind: "range", start: PIECE, end: PIECE + 500 },
   ]);
 });
@@ -241,7 +277,7 @@ Deno.test("a last piece that is shorter is measured by its own length", () => {
 Deno.test("a seventh of a piece is too little in any case, and nine tenths are enough", () => {
   const kindOf = (part: number, ratio: number) => {
     const missing = [{ start: 0, end: Math.round(part * PIECE) }];
-    const [question, ...others] = planSpan(mapOf(2 * PIECE), missing, ratio);
+    const [question, ...others] = plan(mapOf(2 * PIECE), missing, ratio);
     assert.deepEqual(others, []);
     return question!.kind;
   };
