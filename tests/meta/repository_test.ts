@@ -43,13 +43,10 @@ Deno.test("no file of lib is longer than 400 lines", () => {
 
 Deno.test("no file names a path of one machine or the host of a registry", () => {
   const directories = ["work", "root", "farm"].join("|");
-  const hosts = ["registry.npmjs", "jsr.io", "dl.deno.land"].join("|").replaceAll(".", "\\.");
-  assert.deepEqual(
-    linesWith(new RegExp(`(?<![a-z./$}])/(?:${directories})/|${hosts}`), {
-      except: ["tests/meta/repository_test.ts"],
-    }),
-    [],
-  );
+  // In parts, so that this file is looked at as well.
+  const hosts = [["registry", "npmjs"], ["jsr", "io"], ["dl", "deno", "land"]]
+    .map((labels) => labels.join("\\.")).join("|");
+  assert.deepEqual(linesWith(new RegExp(`(?<![a-z./$}])/(?:${directories})/|${hosts}`)), []);
 });
 
 Deno.test("every imported package has its line in docs/dependencies.md", () => {
