@@ -181,8 +181,11 @@ export function explain(output: Output, summary: Summary): void {
   if (reused > 0) line(`${formatBytes(reused)} from other implementations on this machine`);
   for (const contribution of [...peers].sort((a, b) => b.bytes - a.bytes)) {
     line(contributionOf(contribution, rate));
-    const { dropped, wasted } = contribution;
-    if (wasted > 0) line(`  of that ${formatBytes(wasted)} were here already or did not verify`);
+    const { bytes, dropped, wasted, wire } = contribution;
+    const along = wire < bytes ? ", in pieces that come as a whole," : "";
+    if (wasted > 0) {
+      line(`  of that ${formatBytes(wasted)} were here already${along} or did not verify`);
+    }
     if (dropped !== undefined) line(`  given up: ${printable(dropped)}`);
   }
 }

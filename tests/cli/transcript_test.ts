@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Output } from "../../lib/cli/output.ts";
-import { tellFetch, tellServe } from "../../lib/cli/transcript.ts";
+import { explain, tellFetch, tellServe } from "../../lib/cli/transcript.ts";
 import type { FetchEvent } from "../../lib/fetch/events.ts";
 import type { Digest } from "../../lib/manifest/digest.ts";
 import type { ServeEvent } from "../../lib/serve/events.ts";
@@ -15,6 +15,7 @@ class FakeOutput {
   info = (line: string) => void this.lines.push(line);
   warning = (line: string) => void this.lines.push(`warning: ${line}`);
   detail = (line: string) => void this.lines.push(`detail: ${line}`);
+  explanation = (line: string) => void this.lines.push(line);
   event = (name: string, fields: object) => void this.events.push({ event: name, ...fields });
 }
 
@@ -80,6 +81,33 @@ Deno.test("what others say cannot steer the terminal, nor look like a line of th
   assert.equal(lines.length, 6);
   // deno-lint-ignore no-control-regex
   for (const line of lines) assert.doesNotMatch(line, /[\x00-\x1f\x7f-\x9f\u202e]/);
+});
+
+Deno.test("it is explained who sent what, and what of it was of no use", () => {
+  const peer = { seconds: 1, questions: 2, dropped: undefined };
+  const output = new FakeOutput();
+  explain(output as unknown as Output, {
+    kind: "summary",
+    digest: DIGEST,
+    total: 3000,
+    resumed: 0,
+    reused: 0,
+    seconds: 2,
+    peers: [
+      { ...peer, peer: "a", bytes: 2000, wire: 1000, wasted: 500 },
+      { ...peer, peer: "b", bytes: 1500, wire: 1500, wasted: 100, dropped: "it lied" },
+      { ...peer, peer: "c", bytes: 100, wire: 100, wasted: 0 },
+    ],
+  });
+  assert.deepEqual(output.lines, [
+    `${DIGEST}: 3.00 kB in 2.00 s`,
+    "  2.00 kB from a, 1.00 kB on the wire, 2.00 kB/s, 2 questions",
+    "    of that 500 bytes were here already, in pieces that come as a whole, or did not verify",
+    "  1.50 kB from b, 1.50 kB/s, 2 questions",
+    "    of that 100 bytes were here already or did not verify",
+    "    given up: it lied",
+    "  100 bytes from c, 100 bytes/s, 2 questions",
+  ]);
 });
 
 Deno.test("programs are told everything, as it is", () => {
