@@ -12,6 +12,11 @@ export function processUmask(): number {
   return umask ??= Deno.build.os === "windows" ? 0 : Deno.umask();
 }
 
+/** A file of an implementation that is not there yet. */
+export interface NewFile extends Pick<FileEntry, "executable" | "mtime"> {
+  readonly path: string;
+}
+
 /**
  * Creates a file of an implementation with its content, mode and modification time.
  *
@@ -19,19 +24,18 @@ export function processUmask(): number {
  * @throws StoreFailed when something has that name already: nothing is written through it
  */
 export function createFile(
-  path: string,
-  entry: Pick<FileEntry, "executable" | "mtime">,
+  { path, executable, mtime }: NewFile,
   bytes: Uint8Array,
   masked: number = processUmask(),
 ): void {
-  const mode = entry.executable ? 0o555 : 0o444;
+  const mode = executable ? 0o555 : 0o444;
   try {
     const file = Deno.openSync(path, { write: true, createNew: true, mode });
     try {
       for (let written = 0; written < bytes.length;) {
         written += file.writeSync(bytes.subarray(written));
       }
-      file.utimeSync(entry.mtime, entry.mtime);
+      file.utimeSync(mtime, mtime);
     } finally {
       file.close();
     }

@@ -1,17 +1,16 @@
 import { StoreFailed } from "../errors.ts";
-import type { FileEntry } from "../manifest/entry.ts";
 import { BLOCK_SIZE } from "../wire/limits.ts";
-import { processUmask } from "./create_file.ts";
+import { type NewFile, processUmask } from "./create_file.ts";
 import type { FromFileWriter, ToFileWriter } from "./file_writer_thread.ts";
 
-/** Files that go to the thread at once: none of them is told of before all are there. */
+/** Files that go to the thread at once: no content is told of before all of them are there. */
 const MAX_FILES = 256;
 
 /**
  * How often that may wait: enough to even out what takes longer now and then, and so little that who
  * is interrupted does not wait long for what cannot be stopped.
  */
-const MAX_WAITING = 8;
+const MAX_WAITING = 16;
 
 const MODULE = new URL("./file_writer_thread.ts", import.meta.url);
 
@@ -29,11 +28,10 @@ export function canHaveWriter(busy: number): boolean {
   return Deno.permissions.querySync({ name: "read", path: MODULE }).state === "granted";
 }
 
-/** Files that are to be created together, and what each was given with. */
+/** Files that are to be created together, and what each of their contents was given with. */
 interface Batch<T> {
   readonly buffer: ArrayBuffer;
-  readonly paths: string[];
-  readonly entries: ToFileWriter["entries"][number][];
+  readonly files: ToFileWriter["files"][number][];
   readonly tokens: T[];
   size: number;
 }
@@ -58,7 +56,10 @@ export class FileWriter<T> implements Disposable {
   #settled: PromiseWithResolvers<void> | undefined;
   #disposed = false;
 
-  /** @param created called with what a file was given with, when it is there; what it throws is told */
+  /**
+   * @param created called with what a content was given with, when all its files are there; what it
+   *   throws is told
+   */
   constructor(created: (token: T) => void) {
     this.#created = created;
     this.#masked = processUmask();
@@ -84,32 +85,32 @@ export class FileWriter<T> implements Disposable {
   }
 
   /**
-   * Takes a file to be created as `createFile` does.
+   * Takes files of one content, to be created as `createFile` does.
    *
-   * @param bytes its content, which is copied
-   * @returns whether it was taken
+   * @param bytes the content, which is copied
+   * @returns whether they were taken, all of them
    * @throws StoreFailed when one that was taken before could not be created
    */
-  add(path: string, entry: FileEntry, bytes: Uint8Array, token: T): boolean {
+  add(files: readonly NewFile[], bytes: Uint8Array, token: T): boolean {
     this.#check();
-    if (!this.#ready || bytes.length > BLOCK_SIZE) return false;
+    if (!this.#ready || bytes.length > BLOCK_SIZE || files.length > MAX_FILES) return false;
     if (this.#next !== undefined) {
-      const { paths, size } = this.#next;
-      if (paths.length === MAX_FILES || size + bytes.length > BLOCK_SIZE) this.#post();
+      const { files: { length }, size } = this.#next;
+      if (length + files.length > MAX_FILES || size + bytes.length > BLOCK_SIZE) this.#post();
     }
     if (this.#waiting.length >= MAX_WAITING) return false;
     const batch = this.#next ??= {
       buffer: this.#spare.pop() ?? new ArrayBuffer(BLOCK_SIZE),
-      paths: [],
-      entries: [],
+      files: [],
       tokens: [],
       size: 0,
     };
-    new Uint8Array(batch.buffer).set(bytes, batch.size);
+    const start = batch.size;
+    new Uint8Array(batch.buffer).set(bytes, start);
     batch.size += bytes.length;
-    batch.paths.push(path);
-    const { size, executable, mtime } = entry;
-    batch.entries.push({ size, executable, mtime });
+    for (const { path, executable, mtime } of files) {
+      batch.files.push({ path, executable, mtime, start, size: bytes.length });
+    }
     batch.tokens.push(token);
     return true;
   }
@@ -148,8 +149,8 @@ export class FileWriter<T> implements Disposable {
     this.#next = undefined;
     if (batch === undefined || this.#failure !== undefined) return;
     this.#waiting.push(batch);
-    const { buffer, paths, entries } = batch;
-    const message: ToFileWriter = { buffer, paths, entries, masked: this.#masked };
+    const { buffer, files } = batch;
+    const message: ToFileWriter = { buffer, files, masked: this.#masked };
     this.#worker.postMessage(message, [buffer]);
   }
 

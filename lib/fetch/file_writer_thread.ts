@@ -1,13 +1,11 @@
 /** The thread of a `FileWriter`: creates what it is told to. */
 import { StoreFailed } from "../errors.ts";
-import type { FileEntry } from "../manifest/entry.ts";
-import { createFile } from "./create_file.ts";
+import { createFile, type NewFile } from "./create_file.ts";
 
-/** Files to be created; their contents are end to end in the buffer. */
+/** Files to be created; where their contents are in the buffer, in bytes. */
 export interface ToFileWriter {
   readonly buffer: ArrayBuffer;
-  readonly paths: readonly string[];
-  readonly entries: readonly Pick<FileEntry, "size" | "executable" | "mtime">[];
+  readonly files: readonly (NewFile & { readonly start: number; readonly size: number })[];
   /** See `processUmask`. */
   readonly masked: number;
 }
@@ -25,12 +23,10 @@ const scope = self as unknown as {
   close(): void;
 };
 
-scope.onmessage = ({ data: { buffer, paths, entries, masked } }) => {
+scope.onmessage = ({ data: { buffer, files, masked } }) => {
   try {
-    let at = 0;
-    for (const [index, entry] of entries.entries()) {
-      createFile(paths[index]!, entry, new Uint8Array(buffer, at, entry.size), masked);
-      at += entry.size;
+    for (const file of files) {
+      createFile(file, new Uint8Array(buffer, file.start, file.size), masked);
     }
     scope.postMessage({ kind: "created", buffer }, [buffer]);
   } catch (error) {

@@ -139,6 +139,6 @@ function look(path: string): Deno.FileInfo | undefined {
 function createEmptyFiles(manifest: Manifest, root: string): void {
   for (const entry of manifest.entries) {
     if (entry.kind !== "file" || entry.size > 0) continue;
-    createFile(`${root}/${pathOf(entry)}`, entry, new Uint8Array());
+    createFile({ ...entry, path: `${root}/${pathOf(entry)}` }, new Uint8Array());
   }
 }

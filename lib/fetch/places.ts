@@ -4,7 +4,7 @@ import type { Extent } from "../manifest/layout.ts";
 import { finishFile } from "../store/commit.ts";
 import { storeError } from "../store/errors.ts";
 import type { ByteRange } from "../wire/range.ts";
-import { createFile } from "./create_file.ts";
+import { createFile, type NewFile } from "./create_file.ts";
 import { FileWriter } from "./file_writer.ts";
 import { copyVerified, createSymlink, exposeParts } from "./place.ts";
 
@@ -83,19 +83,16 @@ export class Places {
       this.finish(extent);
       return true;
     }
-    const { entries } = extent;
-    const { first } = extent;
-    if (this.#writing && entries.length === 1 && first.kind === "file") {
-      if (this.#writer!.add(this.#path(first), first, bytes, extent)) return false;
-    }
+    const files: NewFile[] = [];
     let target: string | undefined;
-    for (const entry of entries) {
-      if (entry.kind === "file") createFile(this.#path(entry), entry, bytes);
-      else {
-        target ??= decodeTarget(this.#path(entry), bytes);
-        this.#symlinks.set(this.#path(entry), target);
-      }
+    for (const entry of extent.entries) {
+      const path = this.#path(entry);
+      if (entry.kind === "file") {
+        files.push({ path, executable: entry.executable, mtime: entry.mtime });
+      } else this.#symlinks.set(path, target ??= decodeTarget(path, bytes));
     }
+    if (this.#writing && files.length > 0 && this.#writer!.add(files, bytes, extent)) return false;
+    for (const file of files) createFile(file, bytes);
     return true;
   }
 

@@ -30,7 +30,7 @@ Deno.test({
     using scratch = new Scratch();
     for (const [executable, mode] of [[false, 0o444], [true, 0o555]] as const) {
       const path = `${scratch.path}/${mode}`;
-      createFile(path, entry({ executable }), BYTES);
+      createFile({ ...entry({ executable }), path }, BYTES);
       assert.deepEqual(Deno.readFileSync(path), BYTES);
       const info = Deno.statSync(path);
       assert.equal(info.mode! & 0o7777, mode);
@@ -50,9 +50,7 @@ Deno.test({
       const { createFile } = await import(${
       JSON.stringify(import.meta.resolve("../../lib/fetch/create_file.ts"))
     });
-      createFile(${JSON.stringify(path)}, ${
-      JSON.stringify(entry({ executable: true }))
-    }, new Uint8Array(7));`;
+      createFile(${JSON.stringify({ ...entry({ executable: true }), path })}, new Uint8Array(7));`;
     const { success } = new Deno.Command(Deno.execPath(), {
       args: ["eval", script],
       stderr: "inherit",
@@ -71,7 +69,10 @@ Deno.test({
     Deno.symlinkSync("there", `${scratch.path}/link`);
     Deno.symlinkSync("nowhere", `${scratch.path}/dangling`);
     for (const name of ["there", "link", "dangling"]) {
-      assert.throws(() => createFile(`${scratch.path}/${name}`, entry(), BYTES), StoreFailed);
+      assert.throws(
+        () => createFile({ ...entry(), path: `${scratch.path}/${name}` }, BYTES),
+        StoreFailed,
+      );
       assert.throws(() => createSymlink("elsewhere", `${scratch.path}/${name}`), StoreFailed);
     }
     assert.equal(Deno.readTextFileSync(`${scratch.path}/there`), "there");
