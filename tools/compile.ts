@@ -8,6 +8,8 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
+import { V8_FLAGS } from "./v8_flags.ts";
+
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /**
@@ -35,6 +37,7 @@ const { code } = await new Deno.Command(compiler, {
     ...await supported("--exclude-unused-npm"),
     // It would be read from the directory for temporary files, where any user can put one.
     "--no-code-cache",
+    `--v8-flags=${V8_FLAGS}`,
     ...PERMISSIONS,
     ...WORKERS.flatMap((module) => ["--include", module]),
     ...(values.target === undefined ? [] : ["--target", values.target]),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { fromSource, type Program } from "../../tests/e2e/lib/program.ts";
+import { V8_FLAGS } from "../../tools/v8_flags.ts";
 import type { WorkplaceOptions } from "./workplace.ts";
 
 const COMMON = {
@@ -44,7 +45,7 @@ export function options<Name extends string>(
   return {
     runs,
     program: values.program === undefined
-      ? fromSource()
+      ? fromSource(["--allow-all", `--v8-flags=${V8_FLAGS}`])
       : { name: values.program, command: [Deno.realPathSync(values.program)] },
     trees: values.trees ?? defaultTrees(),
     work: values.work,
