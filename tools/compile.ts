@@ -18,7 +18,7 @@ const ROOT = fileURLToPath(new URL("../", import.meta.url));
  * workers are not reached by an import, so they are named here.
  */
 const PERMISSIONS = ["--allow-all", "--no-prompt"];
-const WORKERS = ["lib/sandbox/serve_worker.ts", "lib/fetch/file_writer_thread.ts"];
+const WORKERS = ["lib/sandbox/serve_worker.ts", "lib/fetch/assembly/file_writer_thread.ts"];
 
 const { values } = parseArgs({
   args: Deno.args,

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
-import { Asking } from "../fetch/asking.ts";
 import { pause } from "../fetch/pause.ts";
+import { Asking } from "../fetch/search/asking.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { networkInterfaces } from "../net/interfaces.ts";
 import type { FetchSettings } from "./fetching.ts";

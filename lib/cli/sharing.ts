@@ -1,4 +1,4 @@
-import type { Offers, Search } from "../fetch/search.ts";
+import type { Offers, Search } from "../fetch/search/search.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { networkInterfaces } from "../net/interfaces.ts";
 import type { ServeEvent } from "../serve/events.ts";

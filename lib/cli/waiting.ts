@@ -1,6 +1,6 @@
-import { type Answer, Asking } from "../fetch/asking.ts";
 import { pause } from "../fetch/pause.ts";
-import { Turns } from "../fetch/turns.ts";
+import { type Answer, Asking } from "../fetch/search/asking.ts";
+import { Turns } from "../fetch/search/turns.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { networkInterfaces } from "../net/interfaces.ts";
 import type { ServeEvent } from "../serve/events.ts";

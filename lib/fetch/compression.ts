@@ -1,6 +1,6 @@
 import { hasZstd } from "../wire/zstd.ts";
-import type { Times } from "./answer.ts";
-import { isOnThisMachine } from "./peer.ts";
+import type { Times } from "./peer/answer.ts";
+import { isOnThisMachine } from "./peer/peer.ts";
 import type { Shrinking } from "./span_plan.ts";
 
 /** Whether pieces may come compressed: where that is faster, in any case, or never. */

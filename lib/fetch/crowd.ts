@@ -2,7 +2,7 @@ import { PeerFailed, PeerLied, type ShareError } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { ReportFetch } from "./events.ts";
 import { Member } from "./member.ts";
-import type { Offer } from "./search.ts";
+import type { Offer } from "./search/search.ts";
 
 /** More than this nobody needs; and a liar who invents peers shall not fill the memory. */
 const MAX_THERE = 256;

@@ -2,7 +2,7 @@ import type { PeerFailed, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { Crowd } from "./crowd.ts";
 import type { ReportFetch } from "./events.ts";
-import type { Offer, Search } from "./search.ts";
+import type { Offer, Search } from "./search/search.ts";
 
 /** Those who offer an implementation, a crowd for each digest that they offer it under. */
 export class Crowds implements Disposable {

@@ -8,7 +8,7 @@ import { type Crowd, isPeerFault } from "./crowd.ts";
 import { Download } from "./download.ts";
 import type { DownloadLimit } from "./download_limit.ts";
 import type { ReportFetch } from "./events.ts";
-import type { Search } from "./search.ts";
+import type { Search } from "./search/search.ts";
 
 export interface DeliveryOptions {
   /** Whose implementations may have some of the same files. */

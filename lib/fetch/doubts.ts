@@ -3,12 +3,12 @@ import type { Digest } from "../manifest/digest.ts";
 import type { Extent } from "../manifest/layout.ts";
 import { MAX_BUSY_ANSWERS } from "../wire/limits.ts";
 import type { ByteRange } from "../wire/range.ts";
-import type { Assembly } from "./assembly.ts";
+import type { Assembly } from "./assembly/assembly.ts";
+import type { PieceCheck } from "./assembly/piece_check.ts";
+import type { Pieces } from "./assembly/pieces.ts";
 import { type Crowd, isPeerFault } from "./crowd.ts";
 import type { Member } from "./member.ts";
-import type { PieceCheck } from "./piece_check.ts";
 import { pause } from "./pause.ts";
-import type { Pieces } from "./pieces.ts";
 
 /** So often a content may be wrong although it came from one peer alone each time, or from several. */
 const MAX_ATTEMPTS = 20;

@@ -14,17 +14,17 @@ import { PieceFile, readPieceStates } from "../store/piece_file.ts";
 import { requireSpace } from "../store/space.ts";
 import type { Staging } from "../store/staging.ts";
 import { unpackArchive } from "./archive.ts";
-import { Assembly } from "./assembly.ts";
+import { Assembly } from "./assembly/assembly.ts";
+import { canHaveWriter } from "./assembly/file_writer.ts";
+import { prepareTree } from "./assembly/leftovers.ts";
+import { Pieces } from "./assembly/pieces.ts";
+import { reuseLocalFiles } from "./assembly/reuse.ts";
 import { Compression, type CompressionMode } from "./compression.ts";
 import type { Crowd } from "./crowd.ts";
 import type { DownloadLimit } from "./download_limit.ts";
 import type { ReportFetch } from "./events.ts";
-import { canHaveWriter } from "./file_writer.ts";
-import { prepareTree } from "./leftovers.ts";
 import { findManifest } from "./manifest_source.ts";
-import { isOnThisMachine, type Peer } from "./peer.ts";
-import { Pieces } from "./pieces.ts";
-import { reuseLocalFiles } from "./reuse.ts";
+import { isOnThisMachine, type Peer } from "./peer/peer.ts";
 import { transferFromAll } from "./transfer.ts";
 
 export interface DownloadOptions {

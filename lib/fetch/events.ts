@@ -1,7 +1,7 @@
 import type { Digest } from "../manifest/digest.ts";
-import type { OfferState } from "../wire/reply.ts";
+import type { ReuseEvent } from "./assembly/reuse.ts";
 import type { Tally } from "./member.ts";
-import type { ReuseEvent } from "./reuse.ts";
+import type { SearchEvent } from "./search/search.ts";
 
 /** What came from one peer. */
 export interface Contribution extends Tally {
@@ -13,9 +13,7 @@ export interface Contribution extends Tally {
 /** What a fetch tells about itself while it runs. */
 export type FetchEvent =
   | { kind: "cached"; digest: Digest; path: string }
-  | { kind: "asking"; digests: readonly Digest[]; how: "broadcast" | "named" }
-  | { kind: "trouble"; reason: string }
-  | { kind: "has"; peer: string; digest: Digest; state: OfferState }
+  | SearchEvent
   | { kind: "connecting"; peer: string; digest: Digest }
   | { kind: "waiting"; digest: Digest; store: string }
   | { kind: "planned"; digest: Digest; total: number; missing: number; files: number }

@@ -3,7 +3,7 @@ import type { Digest } from "../manifest/digest.ts";
 import { findImplementation } from "../store/lookup.ts";
 import { Crowds } from "./crowds.ts";
 import type { DeliveryOptions, Fetched } from "./delivery.ts";
-import type { Search } from "./search.ts";
+import type { Search } from "./search/search.ts";
 
 export interface FetchOptions extends DeliveryOptions {
   /** Where it may be already. */

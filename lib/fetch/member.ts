@@ -1,6 +1,6 @@
 import type { PeerFailed, PeerLied } from "../errors.ts";
 import type { OfferState } from "../wire/reply.ts";
-import { Peer, type PeerAddress } from "./peer.ts";
+import { Peer, type PeerAddress } from "./peer/peer.ts";
 
 /** What became of what a peer sent, in bytes unless said otherwise. */
 export interface Tally {

@@ -1,15 +1,15 @@
 import { PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import type { Assembly } from "./assembly.ts";
-import { Block } from "./block.ts";
-import type { Bytes, Part } from "./bytes.ts";
+import type { Assembly } from "./assembly/assembly.ts";
+import { Block } from "./assembly/block.ts";
+import type { PieceCheck } from "./assembly/piece_check.ts";
+import type { Pieces } from "./assembly/pieces.ts";
 import type { Compression } from "./compression.ts";
 import type { Doubts } from "./doubts.ts";
 import type { DownloadLimit } from "./download_limit.ts";
 import type { Member } from "./member.ts";
-import type { PieceCheck } from "./piece_check.ts";
-import type { Pieces } from "./pieces.ts";
-import type { Ask, Schedule } from "./schedule.ts";
+import type { Bytes, Part } from "./peer/bytes.ts";
+import type { Ask, Schedule } from "./schedule/schedule.ts";
 import { isOtherPlan, planSpan } from "./span_plan.ts";
 
 /** All of it, or 0 or 1 for each piece; or what is no content stream. */

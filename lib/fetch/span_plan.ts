@@ -1,6 +1,6 @@
 import type { ByteRange } from "../wire/range.ts";
+import type { PieceMap } from "./assembly/piece_map.ts";
 import { joinOverGaps } from "./gaps.ts";
-import type { PieceMap } from "./piece_map.ts";
 
 /** One question: a run of whole pieces (`last` inclusive), which may come compressed, or a range of bytes. */
 export type SpanQuestion =

@@ -8,17 +8,17 @@ import {
   SOME_PROGRESS,
   STARVED_MS,
 } from "../wire/limits.ts";
-import type { Assembly } from "./assembly.ts";
+import type { Assembly } from "./assembly/assembly.ts";
+import { PieceCheck } from "./assembly/piece_check.ts";
+import type { Pieces } from "./assembly/pieces.ts";
 import { AvailabilityWatch } from "./availability_watch.ts";
 import type { Compression } from "./compression.ts";
 import { type Crowd, isPeerFault } from "./crowd.ts";
-import type { DownloadLimit } from "./download_limit.ts";
 import { Doubts } from "./doubts.ts";
+import type { DownloadLimit } from "./download_limit.ts";
 import type { Member } from "./member.ts";
-import { PieceCheck } from "./piece_check.ts";
-import type { Pieces } from "./pieces.ts";
 import { type Holdings, Questions } from "./questions.ts";
-import { type Ask, Schedule } from "./schedule.ts";
+import { type Ask, Schedule } from "./schedule/schedule.ts";
 
 export interface TransferOptions {
   readonly digest: Digest;

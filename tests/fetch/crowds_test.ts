@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
 import { NobodyHasIt, PeerFailed } from "../../lib/errors.ts";
 import { Crowds } from "../../lib/fetch/crowds.ts";
-import { type Offer, Offers, type Search } from "../../lib/fetch/search.ts";
+import { type Offer, Offers, type Search } from "../../lib/fetch/search/search.ts";
 import type { Digest } from "../../lib/manifest/digest.ts";
 
 const [A, B, C] = ["a", "b", "c"].map((letter) => `sha1new=${letter.repeat(40)}`) as [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { PeerBusy, PeerLied } from "../../lib/errors.ts";
+import { PieceCheck } from "../../lib/fetch/assembly/piece_check.ts";
 import { Doubts } from "../../lib/fetch/doubts.ts";
-import { PieceCheck } from "../../lib/fetch/piece_check.ts";
 import { noise } from "../serve/implementations.ts";
 import { file } from "../vectors/trees.ts";
 import { FakePeer } from "./fake_peer.ts";

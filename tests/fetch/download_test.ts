@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { PeerLied } from "../../lib/errors.ts";
 import { Download } from "../../lib/fetch/download.ts";
-import type { Peer } from "../../lib/fetch/peer.ts";
+import type { Peer } from "../../lib/fetch/peer/peer.ts";
 import { Partials } from "../../lib/serve/partials.ts";
 import { PieceFile } from "../../lib/store/piece_file.ts";
 import { openStaging } from "../../lib/store/staging.ts";

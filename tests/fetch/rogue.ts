@@ -1,6 +1,6 @@
 /** A peer on this machine whose answers are bytes that a test writes out, right or wrong. */
 
-import { Peer } from "../../lib/fetch/peer.ts";
+import { Peer } from "../../lib/fetch/peer/peer.ts";
 
 export type Answerer = (connection: Deno.TcpConn, request: string) => Promise<void> | void;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { PieceMap } from "../../lib/fetch/assembly/piece_map.ts";
 import { joinOverGaps } from "../../lib/fetch/gaps.ts";
-import { PieceMap } from "../../lib/fetch/piece_map.ts";
 import {
   isOtherPlan,
   planSpan,

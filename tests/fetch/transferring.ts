@@ -1,13 +1,13 @@
 /** A tree on its way from peers of a test's making. */
 
 import assert from "node:assert/strict";
-import type { Assembly } from "../../lib/fetch/assembly.ts";
+import type { Assembly } from "../../lib/fetch/assembly/assembly.ts";
+import { Pieces } from "../../lib/fetch/assembly/pieces.ts";
 import { Compression, type CompressionMode } from "../../lib/fetch/compression.ts";
 import { Crowd } from "../../lib/fetch/crowd.ts";
 import type { DownloadLimit } from "../../lib/fetch/download_limit.ts";
 import type { FetchEvent } from "../../lib/fetch/events.ts";
 import type { Member } from "../../lib/fetch/member.ts";
-import { Pieces } from "../../lib/fetch/pieces.ts";
 import { transferFromAll } from "../../lib/fetch/transfer.ts";
 import { contentStream } from "../../lib/manifest/layout.ts";
 import { AVAILABILITY_PAUSE_MS } from "../../lib/wire/limits.ts";

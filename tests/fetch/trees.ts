@@ -1,8 +1,8 @@
 /** Trees being fetched: what is to come of them, and the staging directory where it comes to be. */
 
 import assert from "node:assert/strict";
-import { Assembly, type AssemblyObserver } from "../../lib/fetch/assembly.ts";
-import { prepareTree } from "../../lib/fetch/leftovers.ts";
+import { Assembly, type AssemblyObserver } from "../../lib/fetch/assembly/assembly.ts";
+import { prepareTree } from "../../lib/fetch/assembly/leftovers.ts";
 import { algorithmOf } from "../../lib/manifest/digest.ts";
 import { generateManifest } from "../../lib/manifest/generate.ts";
 import { formatManifest, type Manifest } from "../../lib/manifest/manifest.ts";

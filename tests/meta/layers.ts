@@ -10,12 +10,19 @@ export interface Import {
   readonly typeOnly: boolean;
 }
 
+/** The rooms within the room of fetching. */
+const FETCH = ["fetch/assembly", "fetch/schedule", "fetch/search", "fetch/peer"];
+
 /** For each room, the rooms that it may import, apart from itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  cli: ["sandbox", "serve", "fetch", "zeroinstall", "store", "wire", "net", "manifest"],
+  cli: ["sandbox", "serve", "fetch", ...FETCH, "zeroinstall", "store", "wire", "net", "manifest"],
   sandbox: ["serve"],
   serve: ["store", "wire", "net", "manifest"],
-  fetch: ["store", "wire", "net", "manifest"],
+  fetch: ["store", "wire", "net", "manifest", ...FETCH],
+  "fetch/assembly": ["store", "wire", "manifest"],
+  "fetch/schedule": [],
+  "fetch/search": ["fetch/peer", "wire", "net", "manifest"],
+  "fetch/peer": ["wire", "manifest"],
   zeroinstall: ["manifest"],
   store: ["manifest"],
   wire: ["manifest"],
@@ -89,14 +96,16 @@ export function violations(modules: ReadonlyMap<string, string>): string[] {
   return found;
 }
 
-/** `lib/fetch/peer.ts` and `../wire/tar.ts` → `lib/wire/tar.ts`. */
+/** `lib/fetch/peer/peer.ts` and `../wire/tar.ts` → `lib/wire/tar.ts`. */
 function resolvePath(from: string, specifier: string): string {
   return new URL(specifier, `file:///${from}`).pathname.slice(1);
 }
 
 /** The room of a module of lib; undefined for anything outside the rooms. */
 function roomOf(path: string): string | undefined {
-  return /^lib\/([^/]+)\//.exec(path)?.[1];
+  const room = /^lib\/(.+)\/[^/]+$/.exec(path)?.[1];
+  // A folder that is no room of its own belongs to the one that it is in.
+  return room === undefined || room in MAY_IMPORT ? room : room.split("/")[0];
 }
 
 function forbidden(from: string, to: string, typeOnly: boolean): string | undefined {

@@ -85,6 +85,8 @@ Deno.test("the layer check refuses each kind of wrong edge", () => {
     ["lib/serve/serve.ts", `import type { A } from "../cli/help.ts"`, /serve must not import cli/],
     ["lib/serve/serve.ts", `await import("../fetch/plan.ts")`, /serve must not import fetch/],
     ["lib/net/udp.ts", `new URL("../store/lookup.ts", import.meta.url)`, /net must not import/],
+    ["lib/fetch/peer/a.ts", `import "../plan.ts"`, /fetch\/peer must not import fetch/],
+    ["lib/fetch/schedule/a.ts", `import "../../store/lookup.ts"`, /schedule must not import store/],
     ["lib/sandbox/start.ts", `import { a } from "../store/lookup.ts"`, /only import types/],
     ["lib/errors.ts", `import { a } from "./store/lookup.ts"`, /errors.ts imports nothing/],
     ["main.ts", `import { a } from "./lib/store/lookup.ts"`, /main.ts imports lib\/cli/],

@@ -1,0 +1,84 @@
+/**
+ * What to ask while somebody else is getting the same: one piece at a time from each of many
+ * peers, the rarest first, so that there is always something to exchange.
+ */
+import type { Choice, Peer, Situation } from "./state.ts";
+
+/**
+ * The next request and the peer to ask; undefined when there is none to make now.
+ *
+ * Everybody waits for what no partial peer is known to have, so a seed is asked for that first;
+ * then partial peers for what they have, and a seed for that only when they are all busy. When
+ * everything lacking is in flight, idle peers are asked for what is in flight once.
+ */
+export function swarmRequest(situation: Situation): Choice | undefined {
+  if (situation.full) return undefined;
+  const partial = shuffled(situation.idle("partial"), situation.random);
+  const seeds = shuffled(situation.idle("seeds"), situation.random);
+  const free: number[] = [];
+  for (let piece = 0; piece < situation.pieces; piece++) {
+    if (situation.isFree(piece)) free.push(piece);
+  }
+  const fresh = free.filter((piece) => situation.holders[piece] === 0);
+  return fromSeed(situation, seeds, fresh) ??
+    fromPeer(situation, partial, free) ??
+    fromSeed(situation, seeds, free) ??
+    again(situation, [...partial, ...seeds], free);
+}
+
+/**
+ * Any of the pieces, for only the seed knows what it has sent least. There are never more such
+ * asks in flight than pieces to pick.
+ */
+function fromSeed(situation: Situation, seeds: Peer[], pieces: number[]): Choice | undefined {
+  const [peer] = seeds;
+  if (peer === undefined || pieces.length <= unpicked(situation)) return undefined;
+  const lacks = new Uint8Array(situation.pieces);
+  for (const piece of pieces) lacks[piece] = 1;
+  return { peer, request: { kind: "any", lacks } };
+}
+
+function fromPeer(situation: Situation, peers: Peer[], pieces: number[]): Choice | undefined {
+  for (const peer of peers) {
+    const piece = rarest(situation, pieces.filter((piece) => peer.has?.[piece] !== 0));
+    if (piece !== undefined) return { peer, request: { kind: "piece", piece } };
+  }
+  return undefined;
+}
+
+function again(situation: Situation, peers: Peer[], free: number[]): Choice | undefined {
+  if (free.length > unpicked(situation)) return undefined;
+  const once = [...situation.flightsOf.keys()].filter((piece) => situation.flightsOf[piece] === 1);
+  return fromPeer(situation, peers, once);
+}
+
+/** How many asks are in flight for which a seed has not said yet what it sends. */
+function unpicked(situation: Situation): number {
+  let count = 0;
+  for (const { owes } of situation.flights.values()) if (owes === undefined) count++;
+  return count;
+}
+
+/** The piece that the fewest partial peers have; at random among equals. */
+function rarest(situation: Situation, pieces: readonly number[]): number | undefined {
+  let best: number | undefined;
+  let fewest = Infinity;
+  let equals = 0;
+  for (const piece of pieces) {
+    const count = situation.holders[piece]!;
+    if (count > fewest) continue;
+    equals = count < fewest ? 1 : equals + 1;
+    fewest = count;
+    if (situation.random() * equals < 1) best = piece;
+  }
+  return best;
+}
+
+/** In an order of chance, so that machines that know the same peers do not all begin with one. */
+function shuffled(peers: Peer[], random: () => number): Peer[] {
+  for (let last = peers.length - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1));
+    [peers[last], peers[other]] = [peers[other]!, peers[last]!];
+  }
+  return peers;
+}
