@@ -24,6 +24,7 @@ import type { Crowd } from "./crowd.ts";
 import type { DownloadLimit } from "./download_limit.ts";
 import type { ReportFetch } from "./events.ts";
 import { findManifest } from "./manifest_source.ts";
+import { patiently } from "./patience.ts";
 import { isOnThisMachine, type Peer } from "./peer/peer.ts";
 import { transferFromAll } from "./transfer.ts";
 
@@ -84,7 +85,8 @@ export class Download implements Disposable {
    */
   async fromArchive(peer: Peer): Promise<VerifiedTree | undefined> {
     const { report, signal } = this.#options;
-    const archive = await peer.archive(this.#digest, signal);
+    const ask = () => peer.archive(this.#digest, signal);
+    const archive = await patiently(peer.name, signal, ask);
     if (archive === undefined) return undefined;
     this[Symbol.dispose]();
     this.#staging.reset();

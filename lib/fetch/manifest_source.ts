@@ -1,19 +1,12 @@
-import {
-  InvalidManifest,
-  ManifestMismatch,
-  PeerBusy,
-  PeerFailed,
-  PeerLied,
-  StoreFailed,
-} from "../errors.ts";
+import { InvalidManifest, ManifestMismatch, PeerLied, StoreFailed } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { type Manifest, readManifest } from "../manifest/manifest.ts";
 import { windowsNameProblem } from "../manifest/safe_path.ts";
 import type { Staging } from "../store/staging.ts";
-import { MAX_BUSY_ANSWERS, SECOND_MANIFEST_MS } from "../wire/limits.ts";
+import { SECOND_MANIFEST_MS } from "../wire/limits.ts";
 import { type Crowd, isPeerFault } from "./crowd.ts";
 import type { Member } from "./member.ts";
-import { pause } from "./pause.ts";
+import { patiently } from "./patience.ts";
 
 /** Peers that are asked at once: one, and another one when that is slow. */
 const AT_ONCE = 2;
@@ -117,7 +110,11 @@ class Inquiry {
 
   async #ask(member: Member): Promise<void> {
     try {
-      const bytes = await this.#patiently(member);
+      const bytes = await patiently(
+        member.name,
+        this.#signal,
+        () => member.peer.manifest(this.#digest, this.#signal),
+      );
       if (bytes === undefined) {
         member.state = "archives";
         return;
@@ -131,18 +128,6 @@ class Inquiry {
       } else if (isPeerFault(error)) this.#crowd.drop(member, error);
       else throw error;
     }
-  }
-
-  async #patiently(member: Member): Promise<Uint8Array | undefined> {
-    for (let times = 1; times <= MAX_BUSY_ANSWERS; times++) {
-      try {
-        return await member.peer.manifest(this.#digest, this.#signal);
-      } catch (error) {
-        if (!(error instanceof PeerBusy)) throw error;
-        await pause(error.retryAfterSeconds * 1000, this.#signal);
-      }
-    }
-    throw new PeerFailed(member.name, `it had no place ${MAX_BUSY_ANSWERS} times in a row`);
   }
 }
 

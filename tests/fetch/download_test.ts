@@ -1,13 +1,41 @@
 import assert from "node:assert/strict";
-import { PeerLied } from "../../lib/errors.ts";
+import { PeerBusy, PeerFailed, PeerLied } from "../../lib/errors.ts";
 import { Download } from "../../lib/fetch/download.ts";
 import type { Peer } from "../../lib/fetch/peer/peer.ts";
 import { Partials } from "../../lib/serve/partials.ts";
 import { PieceFile } from "../../lib/store/piece_file.ts";
-import { openStaging } from "../../lib/store/staging.ts";
+import { openStaging, type Staging } from "../../lib/store/staging.ts";
 import { addImplementation, noise } from "../serve/implementations.ts";
 import { Scratch } from "../store/sample.ts";
 import { file } from "../vectors/trees.ts";
+
+function downloadOf(staging: Staging): Download {
+  return new Download(staging.digest, staging, {
+    stores: [],
+    compress: "never",
+    limit: undefined,
+    report: () => {},
+    signal: new AbortController().signal,
+    onShareable: () => {},
+    onFrame: () => {},
+  });
+}
+
+Deno.test("who has no place for an archive is asked again, and given up some time", async () => {
+  using scratch = new Scratch();
+  const { digest } = await addImplementation(scratch.directory("source"), [file("a", noise(1, 9))]);
+  using staging = await openStaging(scratch.directory("store"), digest);
+  using download = downloadOf(staging);
+  let asked = 0;
+  const peerWith = (places: number) => ({
+    name: "busy",
+    archive: () =>
+      ++asked < places ? Promise.reject(new PeerBusy("busy", 0.001)) : Promise.resolve(undefined),
+  } as unknown as Peer);
+  assert.equal(await download.fromArchive(peerWith(3)), undefined);
+  assert.equal(asked, 3);
+  await assert.rejects(download.fromArchive(peerWith(Infinity)), PeerFailed);
+});
 
 Deno.test("what comes as an archive is not given on as pieces that were verified before", async () => {
   using scratch = new Scratch();
@@ -22,15 +50,7 @@ Deno.test("what comes as an archive is not given on as pieces that were verified
     yield new TextEncoder().encode("no tar");
   };
   const peer = { name: "liar", archive: () => Promise.resolve(archive()) };
-  using download = new Download(wanted.digest, staging, {
-    stores: [],
-    compress: "never",
-    limit: undefined,
-    report: () => {},
-    signal: new AbortController().signal,
-    onShareable: () => {},
-    onFrame: () => {},
-  });
+  using download = downloadOf(staging);
   new PieceFile(store, wanted.digest, Uint8Array.of(2))[Symbol.dispose]();
   assert.deepEqual([...partials.find(store, wanted.digest)?.piecesHere?.() ?? []], [1]);
   await assert.rejects(download.fromArchive(peer as unknown as Peer), PeerLied);
