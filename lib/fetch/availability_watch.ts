@@ -1,8 +1,14 @@
 import { PeerBusy, PeerFailed } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { encodeBitfield } from "../wire/bitfield.ts";
-import { AVAILABILITY_PAUSE_MS, MAX_WAIT_SECONDS, MAX_WATCHED_PEERS } from "../wire/limits.ts";
+import {
+  AVAILABILITY_PAUSE_MS,
+  MAX_BUSY_ANSWERS,
+  MAX_WAIT_SECONDS,
+  MAX_WATCHED_PEERS,
+} from "../wire/limits.ts";
 import type { Member } from "./member.ts";
+import { noPlace } from "./patience.ts";
 import { pause } from "./pause.ts";
 
 export interface WatchListener {
@@ -13,7 +19,7 @@ export interface WatchListener {
 
 /**
  * Keeps asking partial peers what they have, each until it has everything, fails, or is removed. Of
- * a large crowd only some are watched at a time, and others take their places.
+ * a large crowd only some are watched at a time: then each is asked once, and makes place for another.
  */
 export class AvailabilityWatch {
   readonly #digest: Digest;
@@ -22,6 +28,8 @@ export class AvailabilityWatch {
   readonly #listener: WatchListener;
   readonly #watched = new Map<Member, { abort: AbortController; heard: number }>();
   readonly #waiting = new Set<Member>();
+  /** Those that have said what they have. */
+  readonly #heard = new Set<Member>();
   readonly #ending = new Set<Promise<void>>();
 
   /** @param size of the content stream, in bytes */
@@ -38,6 +46,7 @@ export class AvailabilityWatch {
       this.#waiting.add(member);
       return;
     }
+    this.#waiting.delete(member);
     const abort = new AbortController();
     const task = this.#follow(member, AbortSignal.any([abort.signal, this.#signal]))
       .catch((error) => {
@@ -54,14 +63,23 @@ export class AvailabilityWatch {
     if (watched !== undefined) watched.heard = performance.now();
   }
 
+  /** Whether a peer has said what it has since it was added first. */
+  hasHeardOf(member: Member): boolean {
+    return this.#heard.has(member);
+  }
+
   remove(member: Member): void {
     this.#waiting.delete(member);
     this.#watched.get(member)?.abort.abort();
-    if (!this.#watched.delete(member)) return;
-    const [next] = this.#waiting;
-    if (next === undefined) return;
-    this.#waiting.delete(next);
-    this.add(next);
+    if (this.#watched.delete(member)) this.#fill();
+  }
+
+  #fill(): void {
+    for (const next of this.#waiting) {
+      if (this.#watched.size >= MAX_WATCHED_PEERS) break;
+      this.#waiting.delete(next);
+      this.add(next);
+    }
   }
 
   /** Settles when nothing is under way, after the signal was aborted. */
@@ -80,18 +98,27 @@ export class AvailabilityWatch {
 
   async #follow(member: Member, signal: AbortSignal): Promise<void> {
     let known: string | undefined;
-    for (;;) {
+    for (let busy = 0;;) {
       const news = known === undefined ? {} : { known, wait: MAX_WAIT_SECONDS };
       try {
         const has = await member.peer.availability(this.#digest, this.#size, news, signal);
         signal.throwIfAborted();
         if (has === undefined) throw new PeerFailed(member.name, "it has nothing of it any more");
+        this.#heard.add(member);
         this.#listener.holds(member, has);
         if (has === "all") return;
         known = encodeBitfield(has);
+        busy = 0;
         await this.#quiet(member, signal);
+        if (this.#waiting.size > 0) {
+          this.#watched.delete(member);
+          this.#waiting.add(member);
+          this.#fill();
+          return;
+        }
       } catch (error) {
         if (!(error instanceof PeerBusy)) throw error;
+        if (++busy > MAX_BUSY_ANSWERS) throw noPlace(member.name);
         await pause(error.retryAfterSeconds * 1000, signal);
       }
     }

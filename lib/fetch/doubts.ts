@@ -1,17 +1,27 @@
-import { PeerBusy, PeerFailed, PeerLied } from "../errors.ts";
+import { PeerFailed, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { Extent } from "../manifest/layout.ts";
-import { MAX_BUSY_ANSWERS } from "../wire/limits.ts";
 import type { ByteRange } from "../wire/range.ts";
+import { Adoption } from "./adoption.ts";
 import type { Assembly } from "./assembly/assembly.ts";
 import type { PieceCheck } from "./assembly/piece_check.ts";
 import type { Pieces } from "./assembly/pieces.ts";
-import { type Crowd, isPeerFault } from "./crowd.ts";
+import type { Crowd } from "./crowd.ts";
 import type { Member } from "./member.ts";
-import { pause } from "./pause.ts";
+import { TakingTurns } from "./taking_turns.ts";
+
+/** How long one peer alone is waited for at first, in milliseconds: the next time it is twice as long. */
+const ALONE_MS = 10_000;
 
 /** So often a content may be wrong although it came from one peer alone each time, or from several. */
 const MAX_ATTEMPTS = 20;
+
+/** A piece of a content that is wrong, the range of the stream, and who sent it, if that was one alone. */
+interface Wrong {
+  readonly piece: number;
+  readonly range: ByteRange;
+  readonly from: Member | undefined;
+}
 
 export interface DoubtsOptions {
   readonly digest: Digest;
@@ -36,16 +46,25 @@ export interface DoubtsOptions {
  * to be the lie, which they are when a file is wrong although all of its pieces match. Where nobody
  * gives digests, one peer alone is asked for what was wrong: then there is no doubt.
  */
-export class Doubts {
+export class Doubts implements Disposable {
   readonly #options: DoubtsOptions;
+  readonly #adoption: Adoption;
   /** By extent: contents that one peer alone is asked for, and how often each was wrong. */
   readonly #disputed = new Map<number, number>();
   #alone: Member | undefined;
-  #adopting: Promise<void> | undefined;
+  /** How often each was asked alone, and was not done in its time. */
+  readonly #turns = new Map<Member, number>();
+  #turn: ReturnType<typeof setTimeout> | undefined;
+  /** By extent: how often pieces of it were wrong. */
+  readonly #rounds = new Map<number, number>();
   #resolving = 0;
 
   constructor(options: DoubtsOptions) {
     this.#options = options;
+    this.#adoption = new Adoption({
+      ...options,
+      lied: (member, error) => this.#drop(member, error),
+    });
   }
 
   /** The only peer that may be asked now; undefined when all may. */
@@ -55,13 +74,12 @@ export class Doubts {
 
   /** Whether something is being found out. */
   get busy(): boolean {
-    return this.#resolving > 0 || this.#adopting !== undefined;
+    return this.#resolving > 0 || this.#adoption.running;
   }
 
   /** Gets piece digests from a seed, if none are there, and looks at what is here by them. */
   adoptDigests(): Promise<void> {
-    if (this.#options.check.source !== undefined) return Promise.resolve();
-    return this.#adopting ??= this.#adopt().finally(() => this.#adopting = undefined);
+    return this.#adoption.run();
   }
 
   /** A peer sent a piece that is not what the piece digests say. */
@@ -104,6 +122,7 @@ export class Doubts {
   settled({ index }: Extent): void {
     if (!this.#disputed.delete(index) || this.#disputed.size > 0) return;
     this.#alone = undefined;
+    clearTimeout(this.#turn);
     // Others may be asked again; not at once, in the middle of what is being written.
     queueMicrotask(() => this.#options.changed());
   }
@@ -115,6 +134,10 @@ export class Doubts {
     this.#chooseAlone();
   }
 
+  [Symbol.dispose](): void {
+    clearTimeout(this.#turn);
+  }
+
   async #resolve(index: number): Promise<void> {
     const { assembly, check, crowd, signal } = this.#options;
     while (assembly.isLarge(index)) {
@@ -122,113 +145,100 @@ export class Doubts {
       // It stays for the next run, which hashes it again.
       if (signal.aborted) return;
       if (check.source === undefined) break;
-      if (this.#forgetWrongPieces(index)) return;
+      const wrong = await this.#wrongPieces(index);
+      if (wrong === undefined) continue;
+      if (wrong.length > 0) {
+        const rounds = (this.#rounds.get(index) ?? 0) + 1;
+        this.#rounds.set(index, rounds);
+        if (rounds > MAX_ATTEMPTS) break;
+        this.#forget(index, wrong);
+        return;
+      }
       // All of its pieces match, and it is wrong: so are the digests.
       const source = crowd.members.get(check.source);
       this.discardDigests();
-      if (source !== undefined) this.#drop(source, "piece digests of other content");
+      if (source !== undefined) {
+        this.#drop(source, new PeerLied(source.name, "piece digests of other content"));
+      }
     }
     const attempts = (this.#disputed.get(index) ?? 0) + 1;
     this.#disputed.set(index, attempts);
+    // By the digests, who is asked alone is not to blame: so they do not help.
+    if (attempts > 1 && check.source !== undefined) this.discardDigests();
     assembly.reject(index);
     if (attempts > MAX_ATTEMPTS) this.#giveUp();
     else this.#chooseAlone();
   }
 
-  /** Returns whether some pieces of a content were wrong; these are missing again. */
-  #forgetWrongPieces(index: number): boolean {
-    const { assembly, check, crowd, pieces } = this.#options;
+  /** Pieces of a content that are not what the digests say; undefined if these are others meanwhile. */
+  async #wrongPieces(index: number): Promise<Wrong[] | undefined> {
+    const { assembly, check, crowd, pieces, signal } = this.#options;
+    const { source } = check;
     const { offset, size } = assembly.stream.extents.at(index);
-    const wrong: ByteRange[] = [];
-    const suspected = new Map<Member, number>();
-    const last = Math.floor((offset + size - 1) / pieces.map.pieceSize);
-    for (let piece = Math.floor(offset / pieces.map.pieceSize); piece <= last; piece++) {
+    const wrong: Wrong[] = [];
+    const turns = new TakingTurns();
+    for (const [piece] of pieces.map.parts(offset, offset + size)) {
       const { start, end } = pieces.map.rangeOf(piece);
       const bytes = assembly.readBack(start, end);
-      if (bytes !== undefined && check.matches(piece, bytes)) continue;
-      const [supplier, ...others] = pieces.suppliersOf(piece);
-      const member = crowd.members.get(supplier ?? "");
-      if (bytes !== undefined && member !== undefined && others.length === 0) {
-        suspected.set(member, piece);
+      if (bytes === undefined || !check.matches(piece, bytes)) {
+        const range = { start: Math.max(offset, start), end: Math.min(offset + size, end) };
+        // Of what belongs to other files as well, this file's part is what is known to be doubtful.
+        const [supplier, ...others] = pieces.suppliersOf(piece, range);
+        const only = bytes !== undefined && others.length === 0;
+        wrong.push({ piece, range, from: only ? crowd.members.get(supplier ?? "") : undefined });
       }
-      wrong.push({
-        start: Math.max(0, start - offset),
-        end: Math.min(size, end - offset),
-      });
+      await turns.after(end - start);
+      if (signal.aborted || check.source !== source) return undefined;
     }
-    if (wrong.length === 0) return false;
-    assembly.forget(index, wrong);
-    for (const [member, piece] of suspected) {
-      if (member.state !== "seed" && member.state !== "partial") continue;
-      if (member.name !== check.source) this.suspect(member, piece);
+    return wrong;
+  }
+
+  /** Takes wrong pieces of a content for missing again, and sets aside who sent them. */
+  #forget(index: number, wrong: readonly Wrong[]): void {
+    const { assembly, check } = this.#options;
+    const { offset } = assembly.stream.extents.at(index);
+    const within = ({ range: { start, end } }: Wrong) => ({
+      start: start - offset,
+      end: end - offset,
+    });
+    assembly.forget(index, wrong.map(within));
+    for (const { from, piece } of wrong) {
+      if (from === undefined || (from.state !== "seed" && from.state !== "partial")) continue;
+      if (from.name !== check.source) this.suspect(from, piece);
       else {
         this.discardDigests();
-        this.#drop(member, `piece ${piece} is not what its own piece digests say`);
+        const lie = `piece ${piece} is not what its own piece digests say`;
+        this.#drop(from, new PeerLied(from.name, lie));
       }
       if (check.source === undefined) break;
     }
-    return true;
   }
 
-  #drop(liar: Member, lie: string): void {
+  #drop(liar: Member, lie: PeerLied): void {
     this.#options.leave(liar);
-    this.#options.crowd.drop(liar, new PeerLied(liar.name, lie));
+    this.#options.crowd.drop(liar, lie);
     this.left(liar);
   }
 
-  async #adopt(): Promise<void> {
-    const { assembly, check, crowd, digest, leave, pieces, signal } = this.#options;
-    const busy = new Map<Member, number>();
-    for (;;) {
-      const [source] = crowd.usable.filter(({ name, state }) =>
-        state === "seed" && check.trusts(name)
-      );
-      if (source === undefined || signal.aborted) return;
-      try {
-        const digests = await source.peer.pieceDigests(digest, pieces.map.count, signal);
-        if (digests === undefined) {
-          // It has no digests to give, or not all of the content.
-          check.distrust(source.name);
-          continue;
-        }
-        await assembly.expose();
-        // It was given up, or set aside, while it was asked.
-        if (source.state !== "seed") {
-          check.distrust(source.name);
-          continue;
-        }
-        check.adopt(source.name, digests);
-        pieces.digestSource = source.name;
-        for (let piece = 0; piece < pieces.map.count; piece++) {
-          if (!pieces.map.isHere(piece) || pieces.isShared(piece)) continue;
-          const { start, end } = pieces.map.rangeOf(piece);
-          const bytes = assembly.readBack(start, end);
-          if (bytes !== undefined && check.matches(piece, bytes)) pieces.match(piece);
-        }
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (error instanceof PeerBusy) {
-          const times = (busy.get(source) ?? 0) + 1;
-          busy.set(source, times);
-          if (times >= MAX_BUSY_ANSWERS) check.distrust(source.name);
-          await pause(error.retryAfterSeconds * 1000, signal).catch(() => {});
-          continue;
-        }
-        check.distrust(source.name);
-        if (!isPeerFault(error)) throw error;
-        leave(source);
-        crowd.drop(source, error);
-        this.left(source);
-      }
-    }
-  }
-
-  /** Seeds have what is missing; of partial peers the first one that is there. */
+  /**
+   * Seeds have what is missing; of partial peers the first one that is there. Each gets some time: who
+   * sends next to nothing is not to hold up everybody.
+   */
   #chooseAlone(): void {
     if (this.#disputed.size === 0 || this.#alone !== undefined) return;
-    const { crowd } = this.#options;
-    this.#alone = crowd.usable.find(({ state }) => state === "seed");
+    clearTimeout(this.#turn);
+    const turnsOf = (member: Member) => this.#turns.get(member) ?? 0;
+    const [next] = this.#options.crowd.usable
+      .filter(({ state }) => state === "seed")
+      .sort((a, b) => turnsOf(a) - turnsOf(b));
+    this.#alone = next;
+    if (next === undefined) return;
+    this.#turn = setTimeout(() => {
+      this.#turns.set(next, turnsOf(next) + 1);
+      this.#alone = undefined;
+      this.#chooseAlone();
+      this.#options.changed();
+    }, ALONE_MS * 2 ** turnsOf(next));
   }
 
   /** Somebody sends wrong bytes, in ways that leave no trace: nobody who was there is used on. */

@@ -13,7 +13,7 @@ export async function patiently<T>(
   signal: AbortSignal,
   ask: () => Promise<T>,
 ): Promise<T> {
-  for (let times = 1; times <= MAX_BUSY_ANSWERS; times++) {
+  for (let times = 0; times <= MAX_BUSY_ANSWERS; times++) {
     try {
       return await ask();
     } catch (error) {
@@ -21,5 +21,10 @@ export async function patiently<T>(
       await pause(error.retryAfterSeconds * 1000, signal);
     }
   }
-  throw new PeerFailed(peer, `it had no place ${MAX_BUSY_ANSWERS} times in a row`);
+  throw noPlace(peer);
+}
+
+/** It said so as often as anybody is listened to. */
+export function noPlace(peer: string): PeerFailed {
+  return new PeerFailed(peer, `it had no place more than ${MAX_BUSY_ANSWERS} times in a row`);
 }

@@ -95,10 +95,10 @@ export class Questions {
     using bytes = answer;
     const block = new Block(assembly, bytes.range.start, member.name);
     const write = (push: () => boolean) => {
-      const before = assembly.received;
+      const before = assembly.taken;
       const wrote = push();
       if (wrote) this.#refuseLiar(member);
-      return { wrote, used: assembly.received - before };
+      return { wrote, used: assembly.taken - before };
     };
     let used = 0;
     let came = 0;
@@ -115,7 +115,7 @@ export class Questions {
       // After an abort nothing is written: whoever aborts may have closed the files.
       if (!signal.aborted) used += write(() => (block.flush(), false)).used;
       this.#measure(member, bytes, came);
-      member.tally.wasted += Math.max(0, came - used);
+      member.tally.wasted += came - used;
     }
     this.#refuseLiar(member);
     onProgress();
@@ -194,7 +194,7 @@ export class Questions {
       case "right":
       case "unknown":
     }
-    const before = assembly.received;
+    const before = assembly.taken;
     if (verdict === "right" && frame !== undefined) this.#options.onFrame(piece, bytes, frame);
     const { start, end } = pieces.map.rangeOf(piece);
     const write = () => assembly.write(start, bytes, member.name);
@@ -205,7 +205,7 @@ export class Questions {
       const all = verdict === "right" ? assembly.readBack(start, end) : undefined;
       if (all !== undefined && check.matches(piece, all)) pieces.match(piece);
     }
-    member.tally.wasted += Math.max(0, bytes.length - (assembly.received - before));
+    member.tally.wasted += bytes.length - (assembly.taken - before);
     this.#refuseLiar(member);
     onProgress();
   }

@@ -1,13 +1,6 @@
 import { PeerBusy, PeerFailed, PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import {
-  BLOCK_SIZE,
-  FRUITLESS_MS,
-  MAX_BUSY_ANSWERS,
-  RETRIES_MS,
-  SOME_PROGRESS,
-  STARVED_MS,
-} from "../wire/limits.ts";
+import { BLOCK_SIZE, FRUITLESS_MS, SOME_PROGRESS, STARVED_MS } from "../wire/limits.ts";
 import type { Assembly } from "./assembly/assembly.ts";
 import { PieceCheck } from "./assembly/piece_check.ts";
 import type { Pieces } from "./assembly/pieces.ts";
@@ -17,8 +10,10 @@ import { type Crowd, isPeerFault } from "./crowd.ts";
 import { Doubts } from "./doubts.ts";
 import type { DownloadLimit } from "./download_limit.ts";
 import type { Member } from "./member.ts";
+import { noPlace } from "./patience.ts";
 import { type Holdings, Questions } from "./questions.ts";
 import { type Ask, Schedule } from "./schedule/schedule.ts";
+import { Setbacks } from "./setbacks.ts";
 
 export interface TransferOptions {
   readonly digest: Digest;
@@ -75,11 +70,7 @@ class Transfer {
   readonly #over = new AbortController();
   readonly #asks = new Map<number, { member: Member; abort: AbortController }>();
   readonly #tasks = new Set<Promise<void>>();
-  /** How often in a row each had no place, or failed without having sent much. */
-  readonly #setbacks = new Map<Member, { busy: number; failed: number }>();
-  /** Who is left alone for a while. */
-  readonly #paused = new Set<Member>();
-  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  readonly #setbacks = new Setbacks((member) => this.#guard(() => this.#backAgain(member)));
   readonly #known = new Set<Member>();
   readonly #finished = Promise.withResolvers<boolean>();
   #starving: ReturnType<typeof setTimeout> | undefined;
@@ -105,7 +96,7 @@ class Transfer {
       signal: over,
       leave: (member) => this.#leave(member),
       readmit: (member) => this.#join(member),
-      changed: () => this.#pump(),
+      changed: () => this.#guard(() => this.#pump()),
     });
     this.#questions = new Questions({
       ...options,
@@ -118,7 +109,7 @@ class Transfer {
       holds: (member, has) => this.#holds(member, has),
       failed: (member, error) => {
         this.#watch.remove(member);
-        this.#stumbled(member, error);
+        this.#guard(() => this.#stumbled(member, error));
       },
     });
     for (let piece = 0; piece < map.count; piece++) {
@@ -127,13 +118,18 @@ class Transfer {
     pieces.listener = {
       arrived: (piece) => this.#schedule.arrived(piece),
       missing: (piece) => this.#schedule.missing(piece),
+      wasted: (from, bytes) => {
+        const member = crowd.members.get(from);
+        if (member !== undefined) member.tally.wasted += bytes;
+      },
       doubted: (index) => this.#spawn(this.#doubts.resolve(index)),
       settled: (extent) => this.#doubts.settled(extent),
     };
-    crowd.onJoin = (member) => this.#join(member);
-    crowd.onSettled = () => this.#pump();
+    crowd.onJoin = (member) => this.#guard(() => this.#join(member));
+    crowd.onSettled = () => this.#guard(() => this.#pump());
     signal.addEventListener("abort", this.#onAbort);
-    for (const member of crowd.usable) this.#join(member);
+    // All of them, before anybody is asked: each is to get its share.
+    for (const member of crowd.usable) this.#add(member);
     this.#pump();
   }
 
@@ -149,7 +145,8 @@ class Transfer {
     crowd.onSettled = () => {};
     this.#over.abort(new Error("the transfer is over"));
     for (const { abort } of this.#asks.values()) abort.abort();
-    this.#timers.forEach(clearTimeout);
+    this.#setbacks[Symbol.dispose]();
+    this.#doubts[Symbol.dispose]();
     clearTimeout(this.#starving);
     await Promise.all(this.#tasks);
     await this.#watch.ended;
@@ -161,6 +158,11 @@ class Transfer {
   readonly #onAbort = () => this.#finished.reject(this.#options.signal.reason);
 
   #join(member: Member): void {
+    this.#add(member);
+    this.#pump();
+  }
+
+  #add(member: Member): void {
     if (this.#isOver || (member.state !== "seed" && member.state !== "partial")) return;
     this.#schedule.join(member.name, member.state === "seed");
     if (member.state === "partial") this.#watch.add(member);
@@ -169,7 +171,6 @@ class Transfer {
     if ([...this.#known].some(({ state }) => state === "partial")) {
       this.#spawn(this.#doubts.adoptDigests());
     }
-    this.#pump();
   }
 
   /** Asks nothing more of a member, and gives up what it is asked for. */
@@ -227,47 +228,30 @@ class Transfer {
   }
 
   #waitFor(member: Member, { retryAfterSeconds }: PeerBusy): void {
-    const setbacks = this.#setbacks.get(member) ?? { busy: 0, failed: 0 };
-    const busy = setbacks.busy + 1;
-    if (busy > MAX_BUSY_ANSWERS) {
-      const reason = `it had no place ${busy} times in a row`;
-      this.#failed(member, new PeerFailed(member.name, reason));
-      return;
-    }
-    this.#setbacks.set(member, { ...setbacks, busy });
-    this.#leaveAlone(member, retryAfterSeconds * 1000);
+    if (this.#setbacks.busy(member, retryAfterSeconds)) this.#refreshPauses();
+    else {this.#failed(
+        member,
+        noPlace(member.name),
+      );}
   }
 
   /** An answer failed: a machine that is very busy, or a Wi-Fi, gets another chance, a dead one not many. */
   #stumbled(member: Member, error: unknown): void {
-    const setbacks = this.#setbacks.get(member) ?? { busy: 0, failed: 0 };
-    const failed = setbacks.failed + 1;
     const again = error instanceof PeerFailed && !(error instanceof PeerLacks);
-    if (!again || failed > RETRIES_MS.length || !this.#known.has(member)) {
-      this.#failed(member, error);
-      return;
-    }
-    this.#setbacks.set(member, { ...setbacks, failed });
-    this.#leaveAlone(member, RETRIES_MS[failed - 1]!);
+    if (again && this.#known.has(member) && this.#setbacks.failed(member)) this.#refreshPauses();
+    else this.#failed(member, error);
   }
 
-  #leaveAlone(member: Member, milliseconds: number): void {
-    this.#paused.add(member);
-    this.#refreshPauses();
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      this.#paused.delete(member);
-      if (this.#known.has(member) && member.state === "partial") this.#watch.add(member);
-      this.#pump();
-    }, milliseconds);
-    this.#timers.add(timer);
+  #backAgain(member: Member): void {
+    if (this.#known.has(member) && member.state === "partial") this.#watch.add(member);
+    this.#pump();
   }
 
   /** Who has no place is not asked; nor is anybody else while one peer has to be asked alone. */
   #refreshPauses(): void {
     const alone = this.#doubts.alone;
     for (const member of this.#known) {
-      const paused = this.#paused.has(member) || (alone !== undefined && alone !== member);
+      const paused = this.#setbacks.has(member) || (alone !== undefined && alone !== member);
       if (paused) this.#schedule.pause(member.name);
       else this.#schedule.resume(member.name);
     }
@@ -296,13 +280,14 @@ class Transfer {
       }
     }
     if (this.#schedule.done && assembly.unsettled) this.#settle();
-    if (this.#asks.size > 0) {
+    if (this.#asks.size > 0 || this.#settling) {
       clearTimeout(this.#starving);
       this.#starving = undefined;
     } else if (crowd.usable.length === 0 && crowd.suspects.length > 0) {
       this.#doubts.discardDigests();
     } else if (crowd.usable.length === 0 && crowd.settled) this.#finished.resolve(false);
-    else this.#starving ??= setTimeout(() => this.#starve(), this.#options.patience ?? STARVED_MS);
+    else {this.#starving ??= setTimeout(() =>
+        this.#guard(() => this.#starve()), this.#options.patience ?? STARVED_MS);}
   }
 
   /**
@@ -314,7 +299,7 @@ class Transfer {
     const { crowd } = this.#options;
     let bytes = 0;
     for (const { tally } of crowd.members.values()) bytes += tally.bytes;
-    const waits = this.#paused.size > 0 || this.#settling || this.#doubts.busy ||
+    const waits = this.#setbacks.any || this.#settling || this.#doubts.busy ||
       crowd.usable.length === 0;
     if (bytes !== this.#fruits.bytes || waits) this.#fruits = { bytes, since: now };
     // What came is counted at once, and paid for with waiting where there is a limit.
@@ -337,11 +322,13 @@ class Transfer {
     this.#starving = undefined;
     const { crowd } = this.#options;
     // Somebody is told to wait, or something is being found out.
-    if (this.#paused.size > 0 || this.#settling || this.#asks.size > 0 || this.#doubts.busy) {
+    if (this.#setbacks.any || this.#settling || this.#asks.size > 0 || this.#doubts.busy) {
       this.#pump();
       return;
     }
     for (const member of crowd.usable) {
+      // Of a large crowd, not all were asked yet.
+      if (member.state === "partial" && !this.#watch.hasHeardOf(member)) continue;
       this.#failed(member, new PeerFailed(member.name, "it got nothing more of what is missing"));
     }
     this.#pump();
@@ -360,9 +347,9 @@ class Transfer {
     const before = member.tally.bytes;
     try {
       await this.#questions.ask(ask, member, signal);
-      if (member.tally.bytes > before) this.#setbacks.delete(member);
+      if (member.tally.bytes > before) this.#setbacks.progressed(member);
     } catch (error) {
-      if (member.tally.bytes - before >= SOME_PROGRESS) this.#setbacks.delete(member);
+      if (member.tally.bytes - before >= SOME_PROGRESS) this.#setbacks.progressed(member);
       if (!signal.aborted && !this.#isOver) this.#stumbled(member, error);
     } finally {
       this.#asks.delete(ask.id);
@@ -390,6 +377,15 @@ class Transfer {
       if (!this.#isOver) this.#finished.reject(error);
     }).finally(() => this.#tasks.delete(watched));
     this.#tasks.add(watched);
+  }
+
+  /** Does what nobody waits for; its failure, as of a disk that is full, is the transfer's. */
+  #guard(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#finished.reject(error);
+    }
   }
 
   get #isOver(): boolean {

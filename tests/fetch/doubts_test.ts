@@ -39,6 +39,7 @@ Deno.test("when the one that is asked alone is set aside, another one is asked a
   pieces.listener = {
     arrived: () => {},
     missing: () => {},
+    wasted: () => {},
     doubted: (index) => tasks.push(doubts.resolve(index)),
     settled: () => {},
   };
@@ -87,6 +88,7 @@ Deno.test("what is doubted when everything is ended stays for the next run", asy
   pieces.listener = {
     arrived: () => {},
     missing: () => {},
+    wasted: () => {},
     doubted: (index) => tasks.push(doubts.resolve(index)),
     settled: () => {},
   };

@@ -197,10 +197,9 @@ Deno.test("who was set aside comes back when nobody else is left", async () => {
   const { done, dropped } = await transfer((stream) => ({
     source: {
       digestsOf: flipped(stream, ...Array.from({ length: PIECES }, (_, n) => n * PIECE)),
-      failsAfter: 400_000,
-      turns: 5,
+      failsAfter: 0,
     },
-    honest: { has: pieces(() => true) },
+    honest: { has: pieces(() => true), turns: 5 },
     idle: { has: pieces(() => false) },
   }));
   assert.equal(done, true);

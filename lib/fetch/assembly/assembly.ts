@@ -70,6 +70,7 @@ export class Assembly {
   readonly #doubts = new Map<number, Testimony[]>();
   #exposing = false;
   #received = 0;
+  #taken = 0;
 
   /**
    * @param manifest an unambiguous manifest that hashes to the wanted digest
@@ -87,6 +88,11 @@ export class Assembly {
   /** Bytes of the stream that are here, verified or on the way to it. */
   get received(): number {
     return this.#received;
+  }
+
+  /** Bytes of the stream that were received so far, those included that are missing again. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /** Whether everything is here, and right; not whether it is in its place, see `placed`. */
@@ -395,6 +401,7 @@ export class Assembly {
 
   #count(start: number, end: number, from: string): void {
     this.#received += end - start;
+    this.#taken += end - start;
     this.#observer?.received(start, end, from);
   }
 }

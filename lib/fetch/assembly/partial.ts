@@ -10,13 +10,23 @@ export interface Contribution extends ByteRange {
 
 /** Remembers who sent what. */
 class Contributions {
-  readonly #list: Contribution[] = [];
+  #list: Contribution[] = [];
 
   add({ start, end }: ByteRange, from: string): void {
     const last = this.#list.at(-1);
     if (last?.from === from && last.end === start) {
       this.#list[this.#list.length - 1] = { ...last, end };
     } else this.#list.push({ start, end, from });
+  }
+
+  /** What comes in its place is whoever's sends that. */
+  remove(range: ByteRange): void {
+    this.#list = this.#list.flatMap((one) =>
+      [
+        { ...one, end: Math.min(one.end, range.start) },
+        { ...one, start: Math.max(one.start, range.end) },
+      ].filter(({ start, end }) => start < end)
+    );
   }
 
   get all(): readonly Contribution[] {
@@ -101,12 +111,19 @@ const HASH_TURN_SIZE = 16 * 1024 * 1024;
 /** The same after each write, in bytes: four times what a block brings, so that it does catch up. */
 const CATCH_UP_SIZE = 1024 * 1024;
 
+/** So many files are open at a time: some systems let a program have 256, and it is not alone with them. */
+const MAX_OPEN = 64;
+
+/** Those that are open, the one that was used least recently first. */
+const opened = new Set<PartialFile>();
+
 /** Content in a file of its own. It is hashed while it comes in order, and read back where it did not. */
 export class PartialFile implements Partial {
   readonly received = new RangeSet();
   readonly #contributions = new Contributions();
   readonly #path: string;
-  readonly #file: Deno.FsFile;
+  /** Undefined while others are used. */
+  #file: Deno.FsFile | undefined;
   readonly #hashName: string;
   #hash: Hash;
   #hashed = 0;
@@ -122,13 +139,8 @@ export class PartialFile implements Partial {
     this.#hashName = hashName;
     this.#hash = createHash(hashName);
     try {
-      this.#file = Deno.openSync(path, {
-        read: true,
-        write: true,
-        createNew: !options.resume,
-        mode: 0o644,
-      });
-      if (!options.resume) this.#file.truncateSync(size);
+      const file = this.#open({ createNew: !options.resume, mode: 0o644 });
+      if (!options.resume) file.truncateSync(size);
     } catch (cause) {
       throw storeError("write", path, cause);
     }
@@ -158,9 +170,9 @@ export class PartialFile implements Partial {
     for (const { start, end } of fresh) {
       const part = bytes.subarray(start - within, end - within);
       try {
-        this.#seek(start);
+        const file = this.#at(start);
         for (let written = 0; written < part.length;) {
-          const count = this.#file.writeSync(part.subarray(written));
+          const count = file.writeSync(part.subarray(written));
           written += count;
           this.#position += count;
         }
@@ -182,16 +194,18 @@ export class PartialFile implements Partial {
     const range = { start: within, end: within + into.length };
     if (this.received.missing(range).length > 0) return false;
     try {
-      this.#seek(within);
-      return this.#fill(into) === into.length;
+      return this.#fill(within, into) === into.length;
     } catch (cause) {
       throw storeError("read", this.#path, cause);
     }
   }
 
-  /** Takes ranges for not received; who contributed to them is remembered all the same. */
+  /** Takes ranges for not received. */
   forget(ranges: readonly ByteRange[]): void {
-    for (const range of ranges) this.received.remove(range);
+    for (const range of ranges) {
+      this.received.remove(range);
+      this.#contributions.remove(range);
+    }
     this.#hash = createHash(this.#hashName);
     this.#hashed = 0;
   }
@@ -222,15 +236,17 @@ export class PartialFile implements Partial {
   }
 
   close(): void {
-    this.#file.close();
+    opened.delete(this);
+    this.#file?.close();
+    this.#file = undefined;
   }
 
   #readBack(end: number): void {
     const buffer = reading ??= new Uint8Array(READ_SIZE);
     try {
       while (this.#hashed < end) {
-        this.#seek(this.#hashed);
-        const count = this.#fill(buffer.subarray(0, Math.min(buffer.length, end - this.#hashed)));
+        const room = buffer.subarray(0, Math.min(buffer.length, end - this.#hashed));
+        const count = this.#fill(this.#hashed, room);
         // A file that somebody cut: the hash will not be right, and that is then said of it.
         if (count === 0) return;
         this.#hash.update(buffer.subarray(0, count));
@@ -241,11 +257,12 @@ export class PartialFile implements Partial {
     }
   }
 
-  /** Reads from the current position; the count is smaller only at the end of the file. */
-  #fill(into: Uint8Array): number {
+  /** Reads what is at `position`; the count is smaller only at the end of the file. */
+  #fill(position: number, into: Uint8Array): number {
+    const file = this.#at(position);
     let filled = 0;
     while (filled < into.length) {
-      const count = this.#file.readSync(into.subarray(filled));
+      const count = file.readSync(into.subarray(filled));
       if (count === null) break;
       filled += count;
       this.#position += count;
@@ -253,8 +270,25 @@ export class PartialFile implements Partial {
     return filled;
   }
 
-  #seek(position: number): void {
-    if (this.#position !== position) this.#file.seekSync(position, Deno.SeekMode.Start);
+  /** The file, where it is to be read or written next. */
+  #at(position: number): Deno.FsFile {
+    const file = this.#open({});
+    if (this.#position !== position) file.seekSync(position, Deno.SeekMode.Start);
     this.#position = position;
+    return file;
+  }
+
+  #open(options: Deno.OpenOptions): Deno.FsFile {
+    opened.delete(this);
+    for (const oldest of opened) {
+      if (opened.size < MAX_OPEN) break;
+      oldest.close();
+    }
+    opened.add(this);
+    if (this.#file === undefined) {
+      this.#file = Deno.openSync(this.#path, { read: true, write: true, ...options });
+      this.#position = 0;
+    }
+    return this.#file;
   }
 }

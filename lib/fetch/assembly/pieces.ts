@@ -1,6 +1,7 @@
 import type { Digest } from "../../manifest/digest.ts";
 import type { ContentStream, Extent } from "../../manifest/layout.ts";
 import { PieceFile } from "../../store/piece_file.ts";
+import type { ByteRange } from "../../wire/range.ts";
 import type { AssemblyObserver } from "./assembly.ts";
 import { PieceMap } from "./piece_map.ts";
 import { Suppliers } from "./suppliers.ts";
@@ -11,6 +12,8 @@ export interface PieceListener {
   arrived(piece: number): void;
   /** Some of a piece that was here is missing again. */
   missing(piece: number): void;
+  /** What somebody sent was of no use after all. */
+  wasted(from: string, bytes: number): void;
   /** A content of several peers is wrong. */
   doubted(index: number): void;
   /** A content is right. */
@@ -41,9 +44,9 @@ export class Pieces implements AssemblyObserver, Disposable {
     this.#file = new PieceFile(store, digest, states);
   }
 
-  /** Who sent the bytes of a piece that are here. */
-  suppliersOf(piece: number): ReadonlySet<string> {
-    return this.#suppliers.of(piece);
+  /** Who sent the bytes of a piece that are here, as far as they are within a range of the stream. */
+  suppliersOf(piece: number, within: ByteRange): ReadonlySet<string> {
+    return this.#suppliers.of(piece, within);
   }
 
   /** Whether a piece may be given to others. */
@@ -92,7 +95,8 @@ export class Pieces implements AssemblyObserver, Disposable {
 
   lost(start: number, end: number): void {
     for (const [piece, part] of this.map.parts(start, end)) {
-      this.#suppliers.lost(piece, part.start, part.end);
+      const lost = this.#suppliers.lost(piece, part.start, part.end);
+      for (const [from, bytes] of lost) this.listener?.wasted(from, bytes);
     }
     for (const piece of this.map.lost(start, end)) {
       this.#matched[piece] = 0;

@@ -1,3 +1,5 @@
+import type { ByteRange } from "../../wire/range.ts";
+
 /** Some bytes of a piece that are here, and who sent them. */
 interface Supply {
   readonly start: number;
@@ -18,19 +20,30 @@ export class Suppliers {
     else supplies.push({ start, end, from });
   }
 
-  /** Bytes of a piece are missing again. */
-  lost(piece: number, start: number, end: number): void {
-    const left = (this.#supplies.get(piece) ?? []).flatMap((supply) =>
-      [
-        { ...supply, end: Math.min(supply.end, start) },
-        { ...supply, start: Math.max(supply.start, end) },
-      ].filter((rest) => rest.start < rest.end)
-    );
+  /** Bytes of a piece are missing again. Says how many of whom. */
+  lost(piece: number, start: number, end: number): Map<string, number> {
+    const lost = new Map<string, number>();
+    const left = (this.#supplies.get(piece) ?? []).flatMap((supply) => {
+      const before = { ...supply, end: Math.min(supply.end, start) };
+      const behind = { ...supply, start: Math.max(supply.start, end) };
+      const rest = [before, behind].filter(({ start, end }) => start < end);
+      const bytes = rest.reduce(
+        (sum, { start, end }) => sum - (end - start),
+        supply.end - supply.start,
+      );
+      if (bytes > 0) lost.set(supply.from, (lost.get(supply.from) ?? 0) + bytes);
+      return rest;
+    });
     this.#supplies.set(piece, left);
+    return lost;
   }
 
-  /** Who sent what is here of a piece. */
-  of(piece: number): Set<string> {
-    return new Set((this.#supplies.get(piece) ?? []).map(({ from }) => from));
+  /** Who sent what is here of a piece, as far as it is within a range of the stream. */
+  of(piece: number, within: ByteRange): Set<string> {
+    const supplies = this.#supplies.get(piece) ?? [];
+    return new Set(
+      supplies.filter(({ start, end }) => start < within.end && end > within.start)
+        .map(({ from }) => from),
+    );
   }
 }

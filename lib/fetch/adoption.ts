@@ -1,0 +1,114 @@
+import { PeerBusy, PeerFailed, PeerLied } from "../errors.ts";
+import type { Digest } from "../manifest/digest.ts";
+import { MAX_BUSY_ANSWERS, RETRIES_MS } from "../wire/limits.ts";
+import type { Assembly } from "./assembly/assembly.ts";
+import type { PieceCheck } from "./assembly/piece_check.ts";
+import type { Pieces } from "./assembly/pieces.ts";
+import type { Crowd } from "./crowd.ts";
+import type { Member } from "./member.ts";
+import { pause } from "./pause.ts";
+import { TakingTurns } from "./taking_turns.ts";
+
+/** What a seed may take to give piece digests: it reads everything before, maybe for others first. */
+const DIGESTS_MS = { least: 20_000, perByte: 1 / 20_000 };
+
+export interface AdoptionOptions {
+  readonly digest: Digest;
+  readonly crowd: Crowd;
+  readonly assembly: Assembly;
+  readonly pieces: Pieces;
+  readonly check: PieceCheck;
+  readonly signal: AbortSignal;
+  /** A seed's answer contradicts itself. */
+  readonly lied: (member: Member, error: PeerLied) => void;
+}
+
+/** Gets piece digests from a seed that is trusted so far, and looks at what is here by them. */
+export class Adoption {
+  readonly #options: AdoptionOptions;
+  #running: Promise<void> | undefined;
+
+  constructor(options: AdoptionOptions) {
+    this.#options = options;
+  }
+
+  get running(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Settles when there are piece digests to go by, or nobody gives any. @throws StoreFailed */
+  run(): Promise<void> {
+    if (this.#options.check.source !== undefined) return Promise.resolve();
+    return this.#running ??= this.#adopt().finally(() => this.#running = undefined);
+  }
+
+  async #adopt(): Promise<void> {
+    const { check, crowd, lied, signal } = this.#options;
+    /** How often in a row each failed, or had no place. */
+    const setbacks = new Map<Member, number>();
+    for (;;) {
+      const [source] = crowd.usable
+        .filter(({ name, state }) => state === "seed" && check.trusts(name))
+        .sort((a, b) => (setbacks.get(a) ?? 0) - (setbacks.get(b) ?? 0));
+      if (source === undefined || signal.aborted) return;
+      try {
+        if (await this.#adoptOf(source)) return;
+        check.distrust(source.name);
+      } catch (error) {
+        if (signal.aborted) return;
+        const times = (setbacks.get(source) ?? 0) + 1;
+        setbacks.set(source, times);
+        if (error instanceof PeerBusy) {
+          if (times > MAX_BUSY_ANSWERS) check.distrust(source.name);
+          await pause(error.retryAfterSeconds * 1000, signal).catch(() => {});
+        } else if (error instanceof PeerFailed) {
+          // Whether it is of no use at all shows when it is asked for content.
+          if (times > RETRIES_MS.length) check.distrust(source.name);
+          else await pause(RETRIES_MS[times - 1]!, signal).catch(() => {});
+        } else if (error instanceof PeerLied) {
+          check.distrust(source.name);
+          lied(source, error);
+        } else throw error;
+      }
+    }
+  }
+
+  /** Goes by the piece digests of a seed, and looks at what is here. Returns false if it gives none. */
+  async #adoptOf(source: Member): Promise<boolean> {
+    const { assembly, check, pieces, signal } = this.#options;
+    const digests = await this.#digestsOf(source);
+    if (digests === undefined) return false;
+    await assembly.expose();
+    // It was given up, or set aside, while it was asked.
+    if (source.state !== "seed") return false;
+    check.adopt(source.name, digests);
+    pieces.digestSource = source.name;
+    const turns = new TakingTurns();
+    for (let piece = 0; piece < pieces.map.count; piece++) {
+      if (!pieces.map.isHere(piece) || pieces.isShared(piece)) continue;
+      const { start, end } = pieces.map.rangeOf(piece);
+      const bytes = assembly.readBack(start, end);
+      if (bytes !== undefined && check.matches(piece, bytes)) pieces.match(piece);
+      await turns.after(end - start);
+      if (signal.aborted || check.source !== source.name) break;
+    }
+    return true;
+  }
+
+  /** The piece digests of a seed; undefined if it has none to give, not all of the content, or no time. */
+  async #digestsOf({ peer }: Member): Promise<Uint8Array | undefined> {
+    const { assembly, digest, pieces, signal } = this.#options;
+    const late = new AbortController();
+    const { least, perByte } = DIGESTS_MS;
+    const timer = setTimeout(() => late.abort(), least + perByte * assembly.stream.size);
+    try {
+      const either = AbortSignal.any([signal, late.signal]);
+      return await peer.pieceDigests(digest, pieces.map.count, either);
+    } catch (error) {
+      if (late.signal.aborted) return undefined;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

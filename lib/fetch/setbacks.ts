@@ -1,0 +1,58 @@
+import { MAX_BUSY_ANSWERS, RETRIES_MS } from "../wire/limits.ts";
+import type { Member } from "./member.ts";
+
+/** How often in a row each peer had no place, or failed, and who is left alone for a while for that. */
+export class Setbacks implements Disposable {
+  readonly #over: (member: Member) => void;
+  readonly #counts = new Map<Member, { busy: number; failed: number }>();
+  readonly #pauses = new Map<Member, ReturnType<typeof setTimeout>>();
+
+  /** @param over called when somebody was left alone for long enough */
+  constructor(over: (member: Member) => void) {
+    this.#over = over;
+  }
+
+  /** Whether somebody is left alone. */
+  get any(): boolean {
+    return this.#pauses.size > 0;
+  }
+
+  has(member: Member): boolean {
+    return this.#pauses.has(member);
+  }
+
+  /** It has no place for so many seconds. Returns false when it said so too often. */
+  busy(member: Member, seconds: number): boolean {
+    return this.#pause(member, "busy", MAX_BUSY_ANSWERS, seconds * 1000);
+  }
+
+  /** An answer failed. Returns false when that happened too often. */
+  failed(member: Member): boolean {
+    const { failed = 0 } = this.#counts.get(member) ?? {};
+    return this.#pause(member, "failed", RETRIES_MS.length, RETRIES_MS[failed] ?? 0);
+  }
+
+  /** It sent something. */
+  progressed(member: Member): void {
+    this.#counts.delete(member);
+  }
+
+  [Symbol.dispose](): void {
+    this.#pauses.forEach(clearTimeout);
+    this.#pauses.clear();
+  }
+
+  #pause(member: Member, what: "busy" | "failed", most: number, milliseconds: number): boolean {
+    // Two questions that fail together are one setback.
+    if (this.has(member)) return true;
+    const counts = this.#counts.get(member) ?? { busy: 0, failed: 0 };
+    if (++counts[what] > most) return false;
+    this.#counts.set(member, counts);
+    const over = () => {
+      this.#pauses.delete(member);
+      this.#over(member);
+    };
+    this.#pauses.set(member, setTimeout(over, milliseconds));
+    return true;
+  }
+}
