@@ -19,6 +19,8 @@ export interface AdoptionOptions {
   readonly pieces: Pieces;
   readonly check: PieceCheck;
   readonly signal: AbortSignal;
+  /** How long a seed may take, in milliseconds (default: as long as reading all of it slowly takes). */
+  readonly patience?: number;
   /** A seed's answer contradicts itself. */
   readonly lied: (member: Member, error: PeerLied) => void;
 }
@@ -97,10 +99,10 @@ export class Adoption {
 
   /** The piece digests of a seed; undefined if it has none to give, not all of the content, or no time. */
   async #digestsOf({ peer }: Member): Promise<Uint8Array | undefined> {
-    const { assembly, digest, pieces, signal } = this.#options;
+    const { assembly: { stream }, digest, pieces, signal } = this.#options;
+    const { patience = DIGESTS_MS.least + DIGESTS_MS.perByte * stream.size } = this.#options;
     const late = new AbortController();
-    const { least, perByte } = DIGESTS_MS;
-    const timer = setTimeout(() => late.abort(), least + perByte * assembly.stream.size);
+    const timer = setTimeout(() => late.abort(), patience);
     try {
       const either = AbortSignal.any([signal, late.signal]);
       return await peer.pieceDigests(digest, pieces.map.count, either);

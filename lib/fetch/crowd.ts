@@ -8,6 +8,9 @@ import type { Offer } from "./search/search.ts";
 const MAX_THERE = 256;
 const MAX_MEMBERS = 1024;
 
+/** Nor has one machine so many servers, good and bad ones. */
+const MAX_OF_ADDRESS = 16;
+
 /** A machine has not so many addresses; what more there is of one id is taken for another server. */
 const MAX_WAYS = 16;
 
@@ -21,6 +24,7 @@ export class Crowd implements Disposable {
   onSettled: () => void = () => {};
   readonly #digest: Digest;
   readonly #report: ReportFetch;
+  readonly #ofAddress = new Map<string, number>();
   readonly #byId = new Map<string, Member>();
   #settled = false;
 
@@ -48,12 +52,15 @@ export class Crowd implements Disposable {
       return;
     }
     if (this.members.size >= MAX_MEMBERS || this.#there >= MAX_THERE) return;
+    const ofAddress = this.#ofAddress.get(peer.address) ?? 0;
+    if (ofAddress >= MAX_OF_ADDRESS) return;
     const member = new Member(peer, state);
     if (this.members.has(member.name)) {
       member[Symbol.dispose]();
       return;
     }
     this.members.set(member.name, member);
+    this.#ofAddress.set(peer.address, ofAddress + 1);
     if (id !== undefined) this.#byId.set(id, member);
     this.onJoin(member);
   }

@@ -32,6 +32,8 @@ export interface DoubtsOptions {
   readonly signal: AbortSignal;
   /** Asks nothing more of a peer. */
   readonly leave: (member: Member) => void;
+  /** How long one peer alone is waited for at first, in milliseconds (default ALONE_MS). */
+  readonly turn?: number;
   /** A peer that was set aside may be asked again. */
   readonly readmit: (member: Member) => void;
   /** There may be something else to ask now. */
@@ -238,7 +240,7 @@ export class Doubts implements Disposable {
       this.#alone = undefined;
       this.#chooseAlone();
       this.#options.changed();
-    }, ALONE_MS * 2 ** turnsOf(next));
+    }, (this.#options.turn ?? ALONE_MS) * 2 ** turnsOf(next));
   }
 
   /** Somebody sends wrong bytes, in ways that leave no trace: nobody who was there is used on. */

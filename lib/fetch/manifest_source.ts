@@ -8,8 +8,11 @@ import { type Crowd, isPeerFault } from "./crowd.ts";
 import type { Member } from "./member.ts";
 import { patiently } from "./patience.ts";
 
-/** Peers that are asked at once: one, and another one when that is slow. */
-const AT_ONCE = 2;
+/**
+ * Peers that are asked at once: one, and one more each time that `SECOND_MANIFEST_MS` go by. Each may
+ * fill `MAX_MANIFEST_SIZE` of memory before it is known to be wrong.
+ */
+const AT_ONCE = 6;
 
 /**
  * The manifest of a digest: what an earlier run left in staging, or else what the first peer sends
@@ -54,6 +57,7 @@ class Inquiry {
   readonly #asked = new Set<Member>();
   readonly #found = Promise.withResolvers<Found | undefined>();
   readonly #tasks = new Set<Promise<void>>();
+  /** Those that are being asked just now, and not left alone for a while. */
   #running = 0;
   #hurry: ReturnType<typeof setTimeout> | undefined;
   #atOnce = 1;
@@ -90,31 +94,28 @@ class Inquiry {
       if (this.#running >= this.#atOnce) break;
       if (this.#asked.has(member)) continue;
       this.#asked.add(member);
-      this.#running++;
       const task = this.#ask(member)
         .catch((error) => this.#found.reject(error))
         .finally(() => {
-          this.#running--;
           this.#tasks.delete(task);
           this.#next();
         });
       this.#tasks.add(task);
     }
-    if (this.#running > 0) {
+    if (this.#tasks.size === 0) {
+      if (this.#crowd.settled) this.#found.resolve(undefined);
+    } else if (this.#atOnce < AT_ONCE) {
       this.#hurry ??= setTimeout(() => {
-        this.#atOnce = AT_ONCE;
+        this.#hurry = undefined;
+        this.#atOnce++;
         this.#next();
       }, SECOND_MANIFEST_MS);
-    } else if (this.#crowd.settled) this.#found.resolve(undefined);
+    }
   }
 
   async #ask(member: Member): Promise<void> {
     try {
-      const bytes = await patiently(
-        member.name,
-        this.#signal,
-        () => member.peer.manifest(this.#digest, this.#signal),
-      );
+      const bytes = await patiently(member.name, this.#signal, () => this.#once(member));
       if (bytes === undefined) {
         member.state = "archives";
         return;
@@ -128,6 +129,14 @@ class Inquiry {
       } else if (isPeerFault(error)) this.#crowd.drop(member, error);
       else throw error;
     }
+  }
+
+  async #once({ peer }: Member): Promise<Uint8Array | undefined> {
+    this.#running++;
+    const asked = peer.manifest(this.#digest, this.#signal).finally(() => this.#running--);
+    // While this one is left alone another one may be asked.
+    asked.catch(() => this.#next());
+    return await asked;
   }
 }
 

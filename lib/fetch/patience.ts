@@ -1,27 +1,35 @@
 import { PeerBusy, PeerFailed } from "../errors.ts";
-import { MAX_BUSY_ANSWERS } from "../wire/limits.ts";
+import { MAX_BUSY_ANSWERS, RETRIES_MS } from "../wire/limits.ts";
 import { pause } from "./pause.ts";
 
 /**
- * Asks a peer, and asks again as long as it has no place for one more.
+ * Asks a peer, and asks again as long as it has no place for one more, or when it stumbles: a machine
+ * that is very busy, or a Wi-Fi, gets another chance, a dead one not many.
  *
  * @param peer its name
- * @throws PeerFailed when it has none for too long; what `ask` throws otherwise; the signal's reason
+ * @throws PeerFailed when it has no place for too long, or failed too often; what `ask` throws
+ *   otherwise; the signal's reason
  */
 export async function patiently<T>(
   peer: string,
   signal: AbortSignal,
   ask: () => Promise<T>,
 ): Promise<T> {
-  for (let times = 0; times <= MAX_BUSY_ANSWERS; times++) {
+  let busy = 0;
+  let failed = 0;
+  for (;;) {
     try {
       return await ask();
     } catch (error) {
-      if (!(error instanceof PeerBusy)) throw error;
-      await pause(error.retryAfterSeconds * 1000, signal);
+      signal.throwIfAborted();
+      if (error instanceof PeerBusy) {
+        if (++busy > MAX_BUSY_ANSWERS) throw noPlace(peer);
+        await pause(error.retryAfterSeconds * 1000, signal);
+      } else if (error instanceof PeerFailed && failed < RETRIES_MS.length) {
+        await pause(RETRIES_MS[failed++]!, signal);
+      } else throw error;
     }
   }
-  throw noPlace(peer);
 }
 
 /** It said so as often as anybody is listened to. */

@@ -109,11 +109,17 @@ export const TRICKLE = { bytes: 512, ms: 10_000 } as const;
 /** How long a peer is listened to that says, at most, that he has no place, in seconds at a time. */
 export const MAX_RETRY_SECONDS = 10;
 
+/** And at least: one that asks to be asked again at once is asked for nothing else meanwhile. */
+export const MIN_RETRY_SECONDS = 0.2;
+
 /** How often in a row he may say so: a busy room is waited for, but not for ever. */
 export const MAX_BUSY_ANSWERS = 30;
 
-/** How long a peer is left alone after each failure in a row, before it is given up. */
-export const RETRIES_MS: readonly number[] = [300, 1000];
+/**
+ * How long a peer is left alone after each failure in a row, before it is given up: in all, as long as
+ * it takes to start a server anew.
+ */
+export const RETRIES_MS: readonly number[] = [300, 1000, 3000];
 
 /** What a peer has to have sent before a failure, in bytes, for that not to count as one in a row. */
 export const SOME_PROGRESS = 256 * 1024;

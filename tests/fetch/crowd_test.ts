@@ -126,6 +126,18 @@ Deno.test("somebody who invents peers does not fill the memory", () => {
   assert.equal(crowd.members.size, 256);
 });
 
+Deno.test("one machine with many ports hides nobody", () => {
+  using made = crowdOf();
+  const { crowd } = made;
+  for (let port = 1; port <= 300; port++) {
+    const { peer, ...rest } = offer("10.0.0.1", "have");
+    crowd.add({ ...rest, peer: { ...peer, port } });
+  }
+  assert.equal(crowd.members.size, 16);
+  crowd.add(offer("10.0.0.2", "have"));
+  assert.ok(crowd.members.has("10.0.0.2"));
+});
+
 Deno.test("nor does somebody who invents ways to one", () => {
   using made = crowdOf();
   const { crowd, joined } = made;

@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { PeerBusy, PeerLied } from "../../lib/errors.ts";
 import { PieceCheck } from "../../lib/fetch/assembly/piece_check.ts";
-import { Doubts } from "../../lib/fetch/doubts.ts";
+import { Doubts, type DoubtsOptions } from "../../lib/fetch/doubts.ts";
 import { noise } from "../serve/implementations.ts";
 import { file } from "../vectors/trees.ts";
 import { FakePeer } from "./fake_peer.ts";
 import { Transferring } from "./transferring.ts";
 
 /** A tree of one file, and seeds of it. */
-async function begin(names: readonly string[] = ["one", "two"], size = 1000) {
+async function begin(
+  names: readonly string[] = ["one", "two"],
+  size = 1000,
+  options: Partial<DoubtsOptions> = {},
+) {
   const transferring = await Transferring.of([file("a", noise(1, size))]);
   const { assembly, crowd, pieces, stream } = transferring;
   const abort = new AbortController();
@@ -23,6 +27,7 @@ async function begin(names: readonly string[] = ["one", "two"], size = 1000) {
     leave: () => {},
     readmit: () => {},
     changed: () => {},
+    ...options,
   });
   const peers = names.map((name) => new FakePeer(name, stream));
   const members = peers.map((peer) => transferring.add(peer));
@@ -97,4 +102,27 @@ Deno.test("what is doubted when everything is ended stays for the next run", asy
   await Promise.all(tasks);
   assert.equal(tasks.length, 1);
   assert.equal(assembly.received, 300_000);
+});
+
+Deno.test("who is asked alone and takes long makes place for another one, and has another turn", async () => {
+  const turns: (string | undefined)[] = [];
+  const enough = Promise.withResolvers<void>();
+  const changed = () => {
+    turns.push(begun.doubts.alone?.name);
+    if (turns.length === 4) enough.resolve();
+  };
+  using begun = await begin(["one", "two"], 1000, { turn: 10, changed });
+  const { assembly, doubts, stream } = begun;
+  assembly.write(0, stream.subarray(0, 500).map((byte) => byte ^ 1), "one");
+  begun.pieces.listener = {
+    arrived: () => {},
+    missing: () => {},
+    wasted: () => {},
+    doubted: (index) => void doubts.resolve(index),
+    settled: () => {},
+  };
+  assembly.write(500, stream.subarray(500), "two");
+  await enough.promise;
+  doubts[Symbol.dispose]();
+  assert.deepEqual(turns, ["one", "two", "one", "two"]);
 });

@@ -79,7 +79,7 @@ Deno.test("the first peer is asked, and when it answers nobody else", async () =
   assert.deepEqual(inquiring.asked, ["one"]);
 });
 
-Deno.test("who sends another manifest, or none at all, is dropped, and the next is asked", async () => {
+Deno.test("who sends another manifest is dropped, who fails is left alone, and the next is asked", async () => {
   await using inquiring = new Inquiring({
     liar: gives(OTHER),
     garbage: gives(Uint8Array.of(0, 255)),
@@ -88,7 +88,7 @@ Deno.test("who sends another manifest, or none at all, is dropped, and the next 
   });
   assert.deepEqual(await inquiring.find(), BYTES);
   assert.deepEqual(inquiring.asked, ["liar", "garbage", "dead", "honest"]);
-  assert.deepEqual(inquiring.dropped, [["liar", "lied"], ["garbage", "lied"], ["dead", "failed"]]);
+  assert.deepEqual(inquiring.dropped, [["liar", "lied"], ["garbage", "lied"]]);
 });
 
 Deno.test("while one peer is silent another one is asked, and the silent one is not dropped", async () => {
@@ -98,13 +98,42 @@ Deno.test("while one peer is silent another one is asked, and the silent one is 
   assert.deepEqual(inquiring.dropped, []);
 });
 
-Deno.test("not more than two are asked at once", async () => {
-  await using inquiring = new Inquiring({ one: silent, two: silent, three: gives(BYTES) });
+Deno.test("of those that are silent one more is asked each time, and not too many at once", async () => {
+  const names = ["one", "two", "three", "four", "five", "six", "seven"];
+  await using inquiring = new Inquiring(Object.fromEntries(names.map((name) => [name, silent])));
   const finding = assert.rejects(inquiring.find(), /enough/);
-  await setTimeout(2 * SECOND_MANIFEST_MS + 100);
+  await setTimeout(1.5 * SECOND_MANIFEST_MS);
   assert.deepEqual(inquiring.asked, ["one", "two"]);
+  await setTimeout(6 * SECOND_MANIFEST_MS);
+  assert.deepEqual(inquiring.asked, names.slice(0, 6));
   inquiring.abort.abort(new Error("enough"));
   await finding;
+});
+
+Deno.test("two that are silent do not keep anybody from asking a third", async () => {
+  await using inquiring = new Inquiring({ one: silent, two: silent, three: gives(BYTES) });
+  assert.deepEqual(await inquiring.find(), BYTES);
+});
+
+Deno.test("while some have no place another one is asked", async () => {
+  const busy: Answer = () => Promise.reject(new PeerBusy("busy", 1000));
+  await using inquiring = new Inquiring({ one: busy, two: busy, idle: gives(BYTES) });
+  assert.deepEqual(await inquiring.find(), BYTES);
+});
+
+Deno.test("who fails again and again is dropped", async () => {
+  await using inquiring = new Inquiring({ dead: fails(new PeerFailed("dead", "it went away")) });
+  assert.equal(await inquiring.find(), undefined);
+  assert.deepEqual(inquiring.dropped, [["dead", "failed"]]);
+});
+
+Deno.test("who stumbles once is asked again", async () => {
+  let times = 0;
+  const stumbles: Answer = () =>
+    ++times === 1 ? Promise.reject(new PeerFailed("stumbles", "reset")) : Promise.resolve(BYTES);
+  await using inquiring = new Inquiring({ stumbles });
+  assert.deepEqual(await inquiring.find(), BYTES);
+  assert.deepEqual(inquiring.dropped, []);
 });
 
 Deno.test("who knows no manifests may have archives; when nobody knows any, that is told", async () => {

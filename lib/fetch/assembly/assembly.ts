@@ -13,7 +13,7 @@ import { BLOCK_SIZE } from "../../wire/limits.ts";
 import type { ByteRange } from "../../wire/range.ts";
 import { PartialBuffer, PartialFile } from "./partial.ts";
 import { Places } from "./places.ts";
-import { liarsAmong, type Read, testimoniesOf, type Testimony } from "./testimony.ts";
+import { type Read, Testimonies } from "./testimony.ts";
 
 /** What is read back and hashed without a pause, in bytes: under 50 ms. */
 const HASHED_AT_ONCE = 64 * 1024 * 1024;
@@ -66,8 +66,7 @@ export class Assembly {
   readonly #partials = new Map<number, PartialBuffer | PartialFile>();
   /** Large contents of which all is here, and whose hash is not known yet. */
   readonly #unsettled = new Set<number>();
-  /** By extent: what each contributed to attempts that went wrong. */
-  readonly #doubts = new Map<number, Testimony[]>();
+  readonly #testimonies = new Testimonies();
   #exposing = false;
   #received = 0;
   #taken = 0;
@@ -287,9 +286,7 @@ export class Assembly {
   reject(index: number): void {
     const extent = this.stream.extents.at(index);
     const partial = this.#partials.get(index)!;
-    if (partial.contributors.size > 1) {
-      this.#doubts.set(index, [...this.#doubts.get(index) ?? [], ...testimoniesOf(partial)]);
-    }
+    this.#testimonies.remember(index, partial);
     this.#unsettled.delete(index);
     this.#partials.delete(index);
     this.#received -= partial.received.size;
@@ -302,9 +299,7 @@ export class Assembly {
 
   /**
    * Settles when what is here of a small file is in its place in the tree as well, so that others can
-   * read there what they are told is here, now and from then on.
-   *
-   * @throws StoreFailed
+   * read there what they are told is here, now and from then on. @throws StoreFailed
    */
   async expose(): Promise<void> {
     if (this.#exposing) return;
@@ -376,11 +371,8 @@ export class Assembly {
 
   /** A content is right: who had sent something else of it before has lied. */
   #convict(index: number, read: Read): void {
-    const doubts = this.#doubts.get(index);
-    if (doubts === undefined) return;
-    this.#doubts.delete(index);
-    const path = pathOf(this.stream.extents.at(index).first);
-    for (const liar of liarsAmong(doubts, read)) {
+    for (const liar of this.#testimonies.liars(index, read)) {
+      const path = pathOf(this.stream.extents.at(index).first);
       if (!this.liars.has(liar)) this.liars.set(liar, `wrong bytes for "${path}"`);
     }
   }

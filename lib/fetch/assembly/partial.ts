@@ -1,7 +1,7 @@
 import { createHash, type Hash, hash } from "node:crypto";
 import { storeError } from "../../store/errors.ts";
 import type { ByteRange } from "../../wire/range.ts";
-import { RangeSet } from "./range_set.ts";
+import { RangeSet, without } from "./range_set.ts";
 
 /** Some bytes of a content, and who sent them. */
 export interface Contribution extends ByteRange {
@@ -21,12 +21,7 @@ class Contributions {
 
   /** What comes in its place is whoever's sends that. */
   remove(range: ByteRange): void {
-    this.#list = this.#list.flatMap((one) =>
-      [
-        { ...one, end: Math.min(one.end, range.start) },
-        { ...one, start: Math.max(one.start, range.end) },
-      ].filter(({ start, end }) => start < end)
-    );
+    this.#list = this.#list.flatMap((one) => without(one, range));
   }
 
   get all(): readonly Contribution[] {

@@ -1,5 +1,13 @@
 import type { ByteRange } from "../../wire/range.ts";
 
+/** What is left of a range when another one is taken out of it: two parts at the most. */
+export function without<T extends ByteRange>(range: T, removed: ByteRange): T[] {
+  return [
+    { ...range, end: Math.min(range.end, removed.start) },
+    { ...range, start: Math.max(range.start, removed.end) },
+  ].filter(({ start, end }) => start < end);
+}
+
 /** A set of byte positions, kept as ranges that neither touch nor overlap, in ascending order. */
 export class RangeSet {
   #ranges: ByteRange[] = [];
@@ -35,12 +43,7 @@ export class RangeSet {
   /** Takes a range out; what of it is not in the set makes no difference. */
   remove(removed: ByteRange): void {
     if (removed.start >= removed.end) return;
-    this.#ranges = this.#ranges.flatMap(({ start, end }) =>
-      [
-        { start, end: Math.min(end, removed.start) },
-        { start: Math.max(start, removed.end), end },
-      ].filter((rest) => rest.start < rest.end)
-    );
+    this.#ranges = this.#ranges.flatMap((range) => without(range, removed));
     this.#size = this.#ranges.reduce((sum, range) => sum + (range.end - range.start), 0);
   }
 

@@ -1,4 +1,5 @@
 import type { ByteRange } from "../../wire/range.ts";
+import { without } from "./range_set.ts";
 
 /** Some bytes of a piece that are here, and who sent them. */
 interface Supply {
@@ -24,13 +25,8 @@ export class Suppliers {
   lost(piece: number, start: number, end: number): Map<string, number> {
     const lost = new Map<string, number>();
     const left = (this.#supplies.get(piece) ?? []).flatMap((supply) => {
-      const before = { ...supply, end: Math.min(supply.end, start) };
-      const behind = { ...supply, start: Math.max(supply.start, end) };
-      const rest = [before, behind].filter(({ start, end }) => start < end);
-      const bytes = rest.reduce(
-        (sum, { start, end }) => sum - (end - start),
-        supply.end - supply.start,
-      );
+      const rest = without(supply, { start, end });
+      const bytes = rest.reduce((sum, one) => sum - sizeOf(one), sizeOf(supply));
       if (bytes > 0) lost.set(supply.from, (lost.get(supply.from) ?? 0) + bytes);
       return rest;
     });
@@ -46,4 +42,8 @@ export class Suppliers {
         .map(({ from }) => from),
     );
   }
+}
+
+function sizeOf({ start, end }: ByteRange): number {
+  return end - start;
 }

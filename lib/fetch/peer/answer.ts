@@ -3,6 +3,7 @@ import {
   BUSY_RETRY_SECONDS,
   CONNECT_TIMEOUT_MS,
   MAX_RETRY_SECONDS,
+  MIN_RETRY_SECONDS,
   STALL_TIMEOUT_MS,
   TRICKLE,
 } from "../../wire/limits.ts";
@@ -38,6 +39,7 @@ export class Watch {
   readonly #peer: string;
   readonly #outer: AbortSignal;
   readonly #controller = new AbortController();
+  readonly #patience: number;
   readonly #stop = () => this.#controller.abort(this.#outer.reason);
   readonly #begun = performance.now();
   #latest = this.#begun;
@@ -50,10 +52,14 @@ export class Watch {
   #waitedInAll = 0;
   #stalled = "";
 
-  /** @param patience how long the peer may take to begin its answer, beyond connecting, in milliseconds */
+  /**
+   * @param patience how much longer than others the peer may take to begin its answer, and the body of
+   *   that, in milliseconds
+   */
   constructor(peer: string, signal: AbortSignal, patience = 0) {
     this.#peer = peer;
     this.#outer = signal;
+    this.#patience = patience;
     this.#allowed = CONNECT_TIMEOUT_MS + patience;
     if (signal.aborted) this.#stop();
     signal.addEventListener("abort", this.#stop);
@@ -84,7 +90,8 @@ export class Watch {
       this.#waitedInAll += waited;
     }
     this.#since = undefined;
-    this.#allowed = STALL_TIMEOUT_MS;
+    // Headers may come long before what has to be made first.
+    this.#allowed = STALL_TIMEOUT_MS + (bytes === 0 ? this.#patience : 0);
     this.#bytes += bytes;
   }
 
@@ -163,7 +170,9 @@ export class Answer implements Disposable {
   require(status: number): void {
     if (this.status === 503) {
       const seconds = Number(this.headers.get("retry-after") ?? NaN);
-      const patient = seconds > 0 ? Math.min(seconds, MAX_RETRY_SECONDS) : BUSY_RETRY_SECONDS;
+      const patient = seconds > 0
+        ? Math.min(Math.max(seconds, MIN_RETRY_SECONDS), MAX_RETRY_SECONDS)
+        : BUSY_RETRY_SECONDS;
       throw new PeerBusy(this.#peer, patient);
     }
     if (this.status !== status) {

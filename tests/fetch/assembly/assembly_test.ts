@@ -360,3 +360,25 @@ Deno.test("a small file is in its place as a whole before it is told of", async 
   assert.deepEqual(found, tree.stream);
   assembly.close();
 });
+
+Deno.test({
+  name: "of many large files that come in parts not all are open at once",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const files = Array.from({ length: 200 }, (_, n) => file(`${n + 100}`, noise(n, 300_000)));
+    using tree = await FetchedTree.of(files);
+    const assembly = await tree.assembly();
+    const opened = () => [...Deno.readDirSync("/proc/self/fd")].length;
+    const before = opened();
+    for (let n = 0; n < files.length; n++) {
+      const start = n * 300_000;
+      assembly.write(start, tree.stream.subarray(start, start + 100_000), "a");
+    }
+    assert.ok(opened() <= before + 64, `${opened() - before} are open`);
+    complete(assembly, tree.stream);
+    assembly.finish();
+    assembly.close();
+    assert.ok(opened() <= before);
+    await tree.check();
+  },
+});

@@ -7,6 +7,7 @@ import {
   BUSY_RETRY_SECONDS,
   MAX_MANIFEST_SIZE,
   MAX_RETRY_SECONDS,
+  MIN_RETRY_SECONDS,
   PORT,
 } from "../../../lib/wire/limits.ts";
 import { concatenate } from "../../serve/implementations.ts";
@@ -56,6 +57,7 @@ Deno.test("a peer that has no place now says when to come back, and has not fail
     [undefined, BUSY_RETRY_SECONDS],
     ["0", BUSY_RETRY_SECONDS],
     ["-1", BUSY_RETRY_SECONDS],
+    ["0.001", MIN_RETRY_SECONDS],
     ["soon", BUSY_RETRY_SECONDS],
     ["NaN", BUSY_RETRY_SECONDS],
     ["Infinity", MAX_RETRY_SECONDS],
