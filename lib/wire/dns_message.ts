@@ -1,4 +1,4 @@
-import { decodeName, type DnsName, encodeName, type NamePlaces } from "./dns_name.ts";
+import { decodeName, decodeText, type DnsName, encodeName, type NamePlaces } from "./dns_name.ts";
 import { addressOfBytes, bytesOfAddress } from "./ip_bytes.ts";
 import { MAX_DNS_MESSAGE_SIZE } from "./limits.ts";
 
@@ -64,7 +64,6 @@ const TRUNCATED = 0x0200;
 const UNUSUAL = 0x780f;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * The bytes of a message.
@@ -95,7 +94,8 @@ export function encodeMessage(message: DnsMessage): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Reads a datagram, whatever it is. Questions and records of other types and classes are left out.
+ * Reads a datagram, whatever it is. Questions and records of other types and classes are left out,
+ * and so are those with a name or text that is not UTF-8. What it gives can be encoded.
  *
  * @returns undefined for what is no message, or of no kind that multicast DNS knows
  */
@@ -199,7 +199,7 @@ class Reader {
     const ofClass = this.two();
     const type = number === ANY ? "ANY" : typeOf(number);
     const known = [IN, ANY].includes(ofClass & ~TOP_BIT);
-    if (this.failed || type === undefined || !known) return undefined;
+    if (this.failed || name === undefined || type === undefined || !known) return undefined;
     return { name, type, unicast: (ofClass & TOP_BIT) !== 0 };
   }
 
@@ -218,36 +218,46 @@ class Reader {
     }
     const data = this.#data(type, end);
     if (this.failed || this.#at !== end) return this.#fail(undefined);
+    if (name === undefined || data === undefined) return undefined;
     return { name, ttl, unique: (ofClass & TOP_BIT) !== 0, data };
   }
 
-  #data(type: RecordType, end: number): RecordData {
+  /** What the record says; undefined if a name or text of it is not UTF-8. */
+  #data(type: RecordType, end: number): RecordData | undefined {
     switch (type) {
       case "A":
       case "AAAA":
-        if (end - this.#at !== (type === "A" ? 4 : 16)) return this.#fail({ type, address: "" });
+        if (end - this.#at !== (type === "A" ? 4 : 16)) return this.#fail(undefined);
         return { type, address: addressOfBytes(this.#take(end - this.#at)) };
-      case "PTR":
-        return { type, target: this.#name(end) };
+      case "PTR": {
+        const target = this.#name(end);
+        return target && { type, target };
+      }
       case "TXT": {
-        const strings: string[] = [];
-        while (this.#at < end && !this.failed) {
-          const length = this.#take(1)[0]!;
-          if (this.#at + length > end) this.#fail(undefined);
-          else strings.push(decoder.decode(this.#take(length)));
-        }
-        return { type, strings };
+        const strings = this.#strings(end);
+        return strings && { type, strings };
       }
       case "SRV": {
         const [priority, weight, port] = [this.two(end), this.two(end), this.two(end)];
-        return { type, priority, weight, port, target: this.#name(end) };
+        const target = this.#name(end);
+        return target && { type, priority, weight, port, target };
       }
     }
   }
 
-  #name(end: number): DnsName {
+  #strings(end: number): string[] | undefined {
+    const strings: (string | undefined)[] = [];
+    while (this.#at < end) {
+      const length = this.#take(1)[0]!;
+      if (this.#at + length > end) return this.#fail(undefined);
+      strings.push(decodeText(this.#take(length)));
+    }
+    return strings.every((text) => text !== undefined) ? strings : undefined;
+  }
+
+  #name(end: number): DnsName | undefined {
     const found = decodeName(this.#bytes, this.#at, end);
-    if (found === undefined) return this.#fail([]);
+    if (found === undefined) return this.#fail(undefined);
     this.#at = found.end;
     return found.name;
   }

@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+
 /**
  * A name of the DNS as its labels, without the empty one at the end. A label may hold any text: of
  * an instance's name the first label is for people, and may have dots and spaces (RFC 6763, 4.3).
@@ -94,18 +96,28 @@ export function encodeName(name: DnsName, at = 0, places?: NamePlaces): number[]
 }
 
 /**
- * Reads a name in a message. Bytes of a label that are not UTF-8 become U+FFFD.
+ * A text of a message.
+ *
+ * @returns undefined for bytes that are not UTF-8 (RFC 6762, section 16). To put something else in
+ * their place would make a text that is not the one that was sent, and may be too long to be sent.
+ */
+export function decodeText(bytes: Uint8Array): string | undefined {
+  return isUtf8(bytes) ? decoder.decode(bytes) : undefined;
+}
+
+/**
+ * Reads a name in a message.
  *
  * @param at where it begins
  * @param end where what it is in ends: only a pointer leads out of that, and only backwards
- * @returns the name and where it ends; undefined if it is none
+ * @returns the name, undefined if it is one of no text, and where it ends; undefined if it is none
  */
 export function decodeName(
   message: Uint8Array,
   at: number,
   end: number,
-): { name: DnsName; end: number } | undefined {
-  const labels: string[] = [];
+): { name: DnsName | undefined; end: number } | undefined {
+  const labels: (string | undefined)[] = [];
   let after: number | undefined;
   let size = 1;
   let pointers = 0;
@@ -114,7 +126,7 @@ export function decodeName(
   for (;;) {
     const length = at < most ? message[at]! : undefined;
     if (length === undefined) return undefined;
-    if (length === 0) return { name: labels, end: after ?? at + 1 };
+    if (length === 0) return { name: ofTexts(labels), end: after ?? at + 1 };
     if ((length & POINTER) === POINTER) {
       if (at + 1 >= most || ++pointers > MAX_POINTERS) return undefined;
       after ??= at + 2;
@@ -128,7 +140,11 @@ export function decodeName(
     if ((length & POINTER) !== 0 || at + 1 + length > most) return undefined;
     size += length + 1;
     if (size > MAX_NAME_SIZE) return undefined;
-    labels.push(decoder.decode(message.subarray(at + 1, at + 1 + length)));
+    labels.push(decodeText(message.subarray(at + 1, at + 1 + length)));
     at += length + 1;
   }
+}
+
+function ofTexts(labels: readonly (string | undefined)[]): DnsName | undefined {
+  return labels.every((label) => label !== undefined) ? labels : undefined;
 }

@@ -137,22 +137,13 @@ export const EMPTY: DnsMessage = {
  * The question which stores there are; with `instance`, where that one is. The answer repeats the
  * number.
  *
- * @returns undefined if there can be no such instance
+ * @throws RangeError for what is no name; one that was read in a message is always one
  */
-export function encodeStoreQuestion(
-  id: number,
-  instance?: DnsName,
-): Uint8Array<ArrayBuffer> | undefined {
+export function encodeStoreQuestion(id: number, instance?: DnsName): Uint8Array<ArrayBuffer> {
   const question: DnsQuestion = instance === undefined
     ? { name: SERVICE, type: "PTR", unicast: false }
     : { name: instance, type: "SRV", unicast: false };
-  try {
-    return encodeMessage({ ...EMPTY, id, questions: [question] });
-  } catch (error) {
-    // A name that was no UTF-8 has become another one, which may be too long.
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
+  return encodeMessage({ ...EMPTY, id, questions: [question] });
 }
 
 /** What a message says of a store. */

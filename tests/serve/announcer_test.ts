@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { Announcer, type Asker, type Outgoing } from "../../lib/serve/announcer.ts";
-import type { DnsMessage, DnsQuestion, DnsRecord } from "../../lib/wire/dns_message.ts";
+import {
+  decodeMessage,
+  type DnsMessage,
+  type DnsQuestion,
+  type DnsRecord,
+  encodeMessage,
+} from "../../lib/wire/dns_message.ts";
 import { EMPTY, instanceName, recordsOf, SERVICE } from "../../lib/wire/dns_sd.ts";
+import { damaged } from "../wire/dns_arbitraries.ts";
 
 const LAN = { key: "eth0", addresses: ["192.168.77.1", "fd77::1"] };
 const WLAN = { key: "wlan0", addresses: ["10.0.0.1"] };
@@ -314,4 +322,42 @@ Deno.test("says goodbye on every link where it was announced, and to nothing of 
   assert.ok(message.response && message.answers.every(({ ttl }) => ttl === 0));
   assert.deepEqual(types(message.answers), ["PTR", "SRV", "TXT", "A", "AAAA"]);
   assert.equal(played.announcer.next, undefined);
+});
+
+Deno.test("whatever it hears of its own names, all that it says then can be sent", () => {
+  const record = fc.constantFrom(...own(), ...own("office", "other", ["192.168.77.9"]), {
+    name: instanceName("office"),
+    ttl: 4500,
+    unique: true,
+    data: { type: "TXT" as const, strings: ["x".repeat(200)] },
+  }, {
+    name: instanceName("office"),
+    ttl: 4500,
+    unique: true,
+    data: { type: "PTR" as const, target: ["x".repeat(63)] },
+  });
+  const question = fc.record({
+    name: fc.constantFrom(SERVICE, instanceName("office"), ["host1", "local"], ["x".repeat(63)]),
+    type: fc.constantFrom("ANY" as const, "PTR" as const, "TXT" as const),
+    unicast: fc.boolean(),
+  });
+  const message = fc.record({
+    id: fc.nat(0xffff),
+    response: fc.boolean(),
+    truncated: fc.boolean(),
+    questions: fc.array(question, { maxLength: 3 }),
+    answers: fc.array(record, { maxLength: 3 }),
+    authorities: fc.array(record, { maxLength: 3 }),
+    additionals: fc.constant([]),
+  });
+  const asker = fc.constantFrom(PEER, RESOLVER);
+  fc.assert(
+    fc.property(damaged(message), asker, fc.boolean(), (bytes, asker, isNew) => {
+      const heard = decodeMessage(bytes);
+      if (heard === undefined) return;
+      const played = isNew ? new Played(LAN).until(400) : standing();
+      for (const { message } of played.hears(heard, asker)) encodeMessage(message);
+    }),
+    { numRuns: 500 },
+  );
 });

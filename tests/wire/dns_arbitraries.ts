@@ -1,7 +1,13 @@
 /** DNS messages, true ones and nearly true ones. */
 
 import fc from "fast-check";
-import type { DnsMessage, DnsQuestion, DnsRecord, RecordData } from "../../lib/wire/dns_message.ts";
+import {
+  type DnsMessage,
+  type DnsQuestion,
+  type DnsRecord,
+  encodeMessage,
+  type RecordData,
+} from "../../lib/wire/dns_message.ts";
 import type { DnsName } from "../../lib/wire/dns_name.ts";
 import { addressOfBytes } from "../../lib/wire/ip_bytes.ts";
 
@@ -63,3 +69,20 @@ export const message: fc.Arbitrary<DnsMessage> = fc.record({
   authorities: fc.array(record, { maxLength: 3 }),
   additionals: fc.array(record, { maxLength: 4 }),
 }, { noNullPrototype: true });
+
+/** The bytes of such messages, of which some were changed on the way: single ones, and long rows. */
+export function damaged(messages: fc.Arbitrary<DnsMessage>): fc.Arbitrary<Uint8Array> {
+  const change = fc.record({
+    at: fc.nat(),
+    length: fc.oneof(fc.constant(1), fc.nat(255)),
+    value: fc.oneof(fc.constant(0xff), fc.nat(255)),
+  });
+  return fc.tuple(messages, fc.array(change, { maxLength: 5 })).map(([message, changes]) => {
+    const bytes = encodeMessage(message);
+    for (const { at, length, value } of changes) {
+      const start = at % bytes.length;
+      bytes.fill(value, start, start + length);
+    }
+    return bytes;
+  });
+}

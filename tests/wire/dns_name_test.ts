@@ -93,15 +93,18 @@ Deno.test("pointers to pointers are followed, but not for ever", () => {
   assert.equal(chain(17), undefined);
 });
 
-Deno.test("bytes that are no UTF-8 are replaced, and a byte order mark stays", () => {
-  const message = Uint8Array.from([2, 0xff, 97, 4, 0xef, 0xbb, 0xbf, 98, 0]);
-  assert.deepEqual(decodeName(message, 0, message.length)?.name, ["\ufffda", "\ufeffb"]);
+Deno.test("a name that is no UTF-8 is one of no text, and a byte order mark stays", () => {
+  const message = Uint8Array.from([2, 0xff, 97, 4, 0xef, 0xbb, 0xbf, 98, 0, 0xc0, 3, 0xc0, 0, 9]);
+  assert.deepEqual(decodeName(message, 0, message.length), { name: undefined, end: 9 });
+  assert.deepEqual(decodeName(message, 9, 11), { name: ["\ufeffb"], end: 11 });
+  assert.deepEqual(decodeName(message, 11, 13), { name: undefined, end: 13 });
 });
 
-Deno.test("any bytes are a name or none", () => {
+Deno.test("any bytes are a name that can be written, one of no text, or none", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(300), (bytes, at) => {
     const found = decodeName(bytes, at, bytes.length);
     assert.ok(found === undefined || found.end <= bytes.length);
+    if (found?.name !== undefined) assert.doesNotThrow(() => encodeName(found.name!));
   }));
 });
 

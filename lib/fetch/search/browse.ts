@@ -98,8 +98,7 @@ export class Browse implements AsyncDisposable {
 
   /** Asks everybody which stores there are, or where one of them is. */
   async #ask(instance?: DnsName): Promise<void> {
-    const question = encodeStoreQuestion(this.#id, instance);
-    if (question !== undefined) await this.#sockets.send(question, MDNS_PORT);
+    await this.#sockets.send(encodeStoreQuestion(this.#id, instance), MDNS_PORT);
   }
 
   async #hear(): Promise<void> {
