@@ -1,3 +1,4 @@
+import { asError } from "./as_error.ts";
 import { Inbox, type Message } from "./inbox.ts";
 import { isLinkLocal, type NetworkInterface } from "./interfaces.ts";
 import { GROUP } from "./multicast.ts";
@@ -97,8 +98,4 @@ export function waysOf(interfaces: readonly NetworkInterface[]): AskWay[] {
     if (!isLinkLocal(address) || index === 0) return [];
     return [{ address, targets: [`${GROUP}%${index}`], scope: `%${index}` }];
   });
-}
-
-function asError(cause: unknown): Error {
-  return cause instanceof Error ? cause : new Error(String(cause));
 }

@@ -1,3 +1,4 @@
+import { asError } from "./as_error.ts";
 import { type Endpoint, Inbox, type Message, unmapped } from "./inbox.ts";
 import { isLinkLocal, type NetworkInterface } from "./interfaces.ts";
 import { GROUP } from "./multicast.ts";
@@ -78,7 +79,7 @@ export class QuerySocket implements Disposable {
         await this.#send(bytes, hostname, to.port);
         sent = true;
       } catch (cause) {
-        failure = cause instanceof Error ? cause : new Error(String(cause));
+        failure = asError(cause);
       }
     }
     return sent ? undefined : failure;

@@ -1,3 +1,4 @@
+import { asError } from "./as_error.ts";
 import type { AskWay } from "./ask.ts";
 import { type Endpoint, Inbox, type Message, unmapped } from "./inbox.ts";
 import { isLinkLocal, type NetworkInterface } from "./interfaces.ts";
@@ -186,8 +187,4 @@ function open(hostname: string): Deno.DatagramConn {
     // Others on this machine listen, too.
     loopback: true,
   });
-}
-
-function asError(cause: unknown): Error {
-  return cause instanceof Error ? cause : new Error(String(cause));
 }
