@@ -1,3 +1,5 @@
+import { asError } from "./as_error.ts";
+
 /** Where a datagram came from or goes to. */
 export interface Endpoint {
   /** An IP address; an IPv4 one never in its IPv6 form; a link-local one with its scope if known. */
@@ -60,6 +62,24 @@ export class Inbox {
   close(): void {
     this.#closed = true;
     this.#wake();
+  }
+}
+
+/**
+ * Hands on each message when the one before it is done with. One that cannot be handled is told of
+ * and keeps none of the others from being handled: anybody near may send one.
+ */
+export async function handleEach(
+  messages: AsyncIterable<Message>,
+  handle: (message: Message) => void | Promise<void>,
+  failed: (error: Error) => void,
+): Promise<void> {
+  for await (const message of messages) {
+    try {
+      await handle(message);
+    } catch (cause) {
+      failed(asError(cause));
+    }
   }
 }
 

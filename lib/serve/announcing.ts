@@ -1,5 +1,7 @@
-import { MDNS_PORT, MdnsSockets, type MdnsWay, mdnsWays, waysTo } from "../net/mdns.ts";
+import { asError } from "../net/as_error.ts";
+import { handleEach, type Message } from "../net/inbox.ts";
 import { isLinkLocal, type NetworkInterface } from "../net/interfaces.ts";
+import { MDNS_PORT, MdnsSockets, type MdnsWay, mdnsWays, waysTo } from "../net/mdns.ts";
 import { decodeMessage, encodeMessage } from "../wire/dns_message.ts";
 import { formatName } from "../wire/dns_name.ts";
 import { instanceName } from "../wire/dns_sd.ts";
@@ -27,9 +29,16 @@ export interface Announcing {
   stop(): Promise<void>;
 }
 
+/** What is heard and said with. */
+export type Sockets = Pick<MdnsSockets, keyof MdnsSockets>;
+
 /** Announces a store on all links. What goes wrong is reported, and no reason not to serve. */
-export function announce(options: AnnouncingOptions, report: ReportServe): Announcing {
-  const announcing = new AnnouncingStore(options, report);
+export function announce(
+  options: AnnouncingOptions,
+  report: ReportServe,
+  sockets: Sockets = new MdnsSockets(),
+): Announcing {
+  const announcing = new AnnouncingStore(options, report, sockets);
   announcing.update(options.interfaces);
   return announcing;
 }
@@ -37,19 +46,21 @@ export function announce(options: AnnouncingOptions, report: ReportServe): Annou
 class AnnouncingStore implements Announcing {
   readonly #options: AnnouncingOptions;
   readonly #report: ReportServe;
-  readonly #sockets = new MdnsSockets();
+  readonly #sockets: Sockets;
   readonly #rate = new QueryRate();
   readonly #announcer: Announcer;
   readonly #heard: Promise<void>;
   #ways: readonly MdnsWay[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #announced: string | undefined;
-  #troubled = false;
+  /** What has gone wrong already. */
+  readonly #troubles = new Set<string>();
   #stopped = false;
 
-  constructor(options: AnnouncingOptions, report: ReportServe) {
+  constructor(options: AnnouncingOptions, report: ReportServe, sockets: Sockets) {
     this.#options = options;
     this.#report = report;
+    this.#sockets = sockets;
     this.#announcer = new Announcer({
       wanted: options.names[0] ?? "",
       makeHost,
@@ -57,18 +68,18 @@ class AnnouncingStore implements Announcing {
       id: options.id,
       random: Math.random,
     });
-    this.#heard = this.#hear();
+    this.#heard = handleEach(
+      sockets.messages(),
+      (message) => this.#hear(message),
+      (error) => this.#trouble("handle a message", error),
+    );
   }
 
   update(interfaces: readonly NetworkInterface[]): void {
     if (this.#stopped) return;
     this.#ways = mdnsWays(interfaces);
     const [failure] = this.#sockets.update(this.#ways);
-    if (failure !== undefined && !this.#troubled) {
-      this.#troubled = true;
-      const reason = `Cannot announce this store on UDP port ${MDNS_PORT}: ${failure.message}`;
-      this.#report({ kind: "trouble", reason });
-    }
+    if (failure !== undefined) this.#trouble("announce this store", failure);
     const ways = this.#ways.map(({ key, link }) => ({
       key,
       addresses: addressesOn(link, interfaces),
@@ -86,17 +97,18 @@ class AnnouncingStore implements Announcing {
     await this.#heard;
   }
 
-  async #hear(): Promise<void> {
-    for await (const { bytes, from } of this.#sockets.messages()) {
-      if (this.#stopped || !this.#options.access.admits(from.address)) continue;
-      const ways = waysTo(from.address, this.#ways);
-      if (ways.length === 0 || !this.#rate.admits(from.address, performance.now())) continue;
-      const message = decodeMessage(bytes);
-      if (message === undefined) continue;
-      const asker: Asker = { ...from, legacy: from.port !== MDNS_PORT };
+  #hear({ bytes, from }: Message): void {
+    if (this.#stopped || !this.#options.access.admits(from.address)) return;
+    const ways = waysTo(from.address, this.#ways);
+    if (ways.length === 0 || !this.#rate.admits(from.address, performance.now())) return;
+    const message = decodeMessage(bytes);
+    if (message === undefined) return;
+    const asker: Asker = { ...from, legacy: from.port !== MDNS_PORT };
+    try {
       for (const { key } of ways) {
         this.#send(this.#announcer.hear(message, asker, key, performance.now()));
       }
+    } finally {
       this.#schedule();
     }
   }
@@ -107,10 +119,24 @@ class AnnouncingStore implements Announcing {
     const { next } = this.#announcer;
     if (next === undefined || this.#stopped) return;
     this.#timer = setTimeout(() => {
-      this.#send(this.#announcer.due(performance.now()));
-      this.#tell();
+      try {
+        this.#send(this.#announcer.due(performance.now()));
+        this.#tell();
+      } catch (cause) {
+        this.#trouble("say what is due", asError(cause));
+      }
       this.#schedule();
     }, Math.max(0, next - performance.now()));
+  }
+
+  /** Each kind of trouble is told once: others may cause it as often as they like. */
+  #trouble(what: string, { message }: Error): void {
+    if (this.#troubles.has(what)) return;
+    this.#troubles.add(what);
+    this.#report({
+      kind: "trouble",
+      reason: `Cannot ${what} on UDP port ${MDNS_PORT}: ${message}`,
+    });
   }
 
   /** A link that nothing can be sent on is one where nobody hears it: that is not told. */

@@ -1,5 +1,6 @@
 import type { Digest } from "../manifest/digest.ts";
 import type { QuerySocket } from "../net/hear.ts";
+import { handleEach, type Message } from "../net/inbox.ts";
 import { REMEMBERED_QUERIES } from "../wire/limits.ts";
 import { decodeQuery } from "../wire/query.ts";
 import { encodeReply, type Offered } from "../wire/reply.ts";
@@ -12,15 +13,16 @@ import { QueryRate } from "./rate.ts";
  * Answers queries until the socket is closed.
  *
  * Silence for whoever may not be served, asks too often, says something else, or wants what is not
- * here: an answer that can be provoked for nothing is a gift to whoever forges addresses.
+ * here: an answer that can be provoked for nothing is a gift to whoever forges addresses. That one
+ * query fails is reported, once, and ends nothing.
  *
  * @param pending what this machine is downloading from its origin just now
  * @param own where the answers say that the content is to be had, and which server that is
  */
 export async function respond(
-  socket: QuerySocket,
+  socket: Pick<QuerySocket, "messages" | "send">,
   own: { readonly port: number; readonly id: string },
-  holdings: Holdings,
+  holdings: Pick<Holdings, "findAny">,
   access: Access,
   pending: ReadonlySet<Digest>,
   report: ReportServe,
@@ -28,10 +30,11 @@ export async function respond(
   const rate = new QueryRate();
   const told = new Told();
   const downloaders = new Told();
-  for await (const { bytes, from } of socket.messages()) {
-    if (!access.admits(from.address) || !rate.admits(from.address, performance.now())) continue;
+  let failed = false;
+  const answer = async ({ bytes, from }: Message) => {
+    if (!access.admits(from.address) || !rate.admits(from.address, performance.now())) return;
     const query = decodeQuery(bytes);
-    if (query === undefined) continue;
+    if (query === undefined) return;
     const sender = `${from.address} port ${from.port}`;
     const isNew = told.isNew(query.nonce);
     if (isNew) report({ kind: "query", from: sender, digests: query.digests });
@@ -54,7 +57,7 @@ export async function respond(
       const peer = { address: from.address, port: query.port };
       report({ kind: "downloader", peer, digest, id: query.id });
     }
-    if (offers.length === 0) continue;
+    if (offers.length === 0) return;
     if (isNew) report({ kind: "reply", to: sender });
     const error = await socket.send(
       encodeReply({ ...own, offers, nonce: query.nonce }),
@@ -63,7 +66,11 @@ export async function respond(
     if (error !== undefined) {
       report({ kind: "trouble", reason: `Cannot answer ${sender}: ${error.message}` });
     }
-  }
+  };
+  await handleEach(socket.messages(), answer, ({ message }) => {
+    if (!failed) report({ kind: "trouble", reason: `Cannot handle a query: ${message}` });
+    failed = true;
+  });
 }
 
 /** Queries are repeated, and come on several ways: each is told of once. */

@@ -1,6 +1,6 @@
 import type { Digest } from "../../manifest/digest.ts";
 import { AskSockets } from "../../net/ask.ts";
-import type { Endpoint } from "../../net/inbox.ts";
+import { type Endpoint, handleEach, type Message } from "../../net/inbox.ts";
 import { isLinkLocal, type NetworkInterface } from "../../net/interfaces.ts";
 import { MDNS_PORT, mdnsAskWays, type MdnsWay, mdnsWays, waysTo } from "../../net/mdns.ts";
 import { decodeMessage } from "../../wire/dns_message.ts";
@@ -64,10 +64,9 @@ export class Browse implements AsyncDisposable {
     this.#own = new Set(options.interfaces.map(({ address }) => address));
     this.#ways = mdnsWays(options.interfaces);
     this.#sockets = new AskSockets(mdnsAskWays(options.interfaces));
-    this.#heard = this.#hear();
-    this.#timers = [0, ...BROWSE_REPEATS_MS].map((delay) =>
-      setTimeout(() => void this.#ask(), delay)
-    );
+    // Whatever could not be handled came from one who answers wrongly.
+    this.#heard = handleEach(this.#sockets.messages(), (message) => this.#hear(message), () => {});
+    this.#timers = [0, ...BROWSE_REPEATS_MS].map((delay) => setTimeout(() => this.#ask(), delay));
     this.settled = this.#settle();
   }
 
@@ -97,17 +96,15 @@ export class Browse implements AsyncDisposable {
   }
 
   /** Asks everybody which stores there are, or where one of them is. */
-  async #ask(instance?: DnsName): Promise<void> {
-    await this.#sockets.send(encodeStoreQuestion(this.#id, instance), MDNS_PORT);
+  #ask(instance?: DnsName): void {
+    void this.#sockets.send(encodeStoreQuestion(this.#id, instance), MDNS_PORT);
   }
 
-  async #hear(): Promise<void> {
-    for await (const { bytes, from } of this.#sockets.messages()) {
-      if (from.port !== MDNS_PORT || !this.#isNeighbour(from.address)) continue;
-      const message = decodeMessage(bytes);
-      if (message?.id !== this.#id) continue;
-      for (const store of storesIn(message)) if (isOf(from, store)) this.#take(store, from.address);
-    }
+  #hear({ bytes, from }: Message): void {
+    if (from.port !== MDNS_PORT || !this.#isNeighbour(from.address)) return;
+    const message = decodeMessage(bytes);
+    if (message?.id !== this.#id) return;
+    for (const store of storesIn(message)) if (isOf(from, store)) this.#take(store, from.address);
   }
 
   /** Somebody else on a link (RFC 6762, section 11). This machine's own stores are looked into anyway. */
@@ -119,7 +116,7 @@ export class Browse implements AsyncDisposable {
   #take(store: FoundStore, address: string): void {
     const { instance, port, id } = store;
     if (port === undefined) {
-      if (this.#isNew(`${keyOfName(instance)} ${address}`)) void this.#ask(instance);
+      if (this.#isNew(`${keyOfName(instance)} ${address}`)) this.#ask(instance);
       return;
     }
     // Of one that hears queries, too, one of its ways is enough.
