@@ -6,6 +6,7 @@ import {
   type RecordData,
 } from "./dns_message.ts";
 import { type DnsName, keyOfName, labelOf, MAX_LABEL_SIZE, sameName } from "./dns_name.ts";
+import { MAX_STORES } from "./limits.ts";
 
 /** What stores of implementations are announced as: the name that Zero Install for .NET looks for. */
 export const SERVICE: DnsName = ["_0install-store", "_tcp", "local"];
@@ -157,23 +158,14 @@ export interface FoundStore {
   readonly id: string | undefined;
 }
 
-/** The stores that a message tells of, each once. Nothing of it is verified. */
+/** The stores that a message tells of, each once, and not too many. Nothing of it is verified. */
 export function storesIn(message: DnsMessage): FoundStore[] {
   if (!message.response) return [];
   const records = [...message.answers, ...message.additionals].filter(({ ttl }) => ttl > 0);
-  const instances = new Map<string, DnsName>();
-  for (const { name, data } of records) {
-    const instance = data.type === "PTR" && sameName(name, SERVICE)
-      ? data.target
-      : data.type === "SRV"
-      ? name
-      : undefined;
-    if (instance === undefined || !sameName(instance.slice(1), SERVICE)) continue;
-    instances.set(keyOfName(instance), instance);
-  }
-  return [...instances.values()].map((instance) => {
+  const byName = Map.groupBy(records, ({ name }) => keyOfName(name));
+  return instancesIn(records).map((instance) => {
     const of = <T extends RecordData["type"]>(type: T, name: DnsName) =>
-      records.filter((record) => record.data.type === type && sameName(record.name, name))
+      (byName.get(keyOfName(name)) ?? []).filter(({ data }) => data.type === type)
         .map(({ data }) => data as RecordData & { type: T });
     const [srv] = of("SRV", instance).filter(({ port }) => port > 0);
     const addresses = srv === undefined
@@ -188,4 +180,19 @@ export function storesIn(message: DnsMessage): FoundStore[] {
       id: texts.includes(OWN_ROUTES) ? id : undefined,
     };
   });
+}
+
+function instancesIn(records: readonly DnsRecord[]): DnsName[] {
+  const instances = new Map<string, DnsName>();
+  for (const { name, data } of records) {
+    const instance = data.type === "PTR" && sameName(name, SERVICE)
+      ? data.target
+      : data.type === "SRV"
+      ? name
+      : undefined;
+    if (instance === undefined || !sameName(instance.slice(1), SERVICE)) continue;
+    instances.set(keyOfName(instance), instance);
+    if (instances.size === MAX_STORES) break;
+  }
+  return [...instances.values()];
 }

@@ -15,6 +15,7 @@ import {
   SERVICE,
   storesIn,
 } from "../../lib/wire/dns_sd.ts";
+import { MAX_STORES } from "../../lib/wire/limits.ts";
 import { damaged, message } from "./dns_arbitraries.ts";
 
 const STORE: AnnouncedStore = {
@@ -121,6 +122,40 @@ Deno.test("no store is found in a query, in a goodbye, or under another name", (
   const noPort = { ...ALL[2]!, data: { ...ALL[2]!.data, port: 0 } } as DnsRecord;
   const found = storesIn({ ...EMPTY, response: true, answers: [POINTER, noPort] });
   assert.equal(found[0]!.port, undefined);
+});
+
+Deno.test("of more stores than one search asks, the first ones are found", () => {
+  const answers = Array.from({ length: MAX_STORES + 5 }, (_, index): DnsRecord => ({
+    ...POINTER,
+    data: { type: "PTR", target: instanceName(`office ${index}`) },
+  }));
+  const found = storesIn({ ...EMPTY, response: true, answers });
+  assert.deepEqual(
+    found.map(({ instance }) => instance[0]),
+    [...Array(MAX_STORES).keys()].map(
+      (index) => `office ${index}`,
+    ),
+  );
+});
+
+Deno.test("each record is looked at a few times, however many stores there are", () => {
+  let looks = 0;
+  const answers = Array.from({ length: 50 }, (_, index) =>
+    recordsOf({
+      ...STORE,
+      instance: `office ${index}`,
+      host: `host${index}`,
+    })).flat().map((record): DnsRecord => ({
+      ...record,
+      get name() {
+        looks++;
+        return record.name;
+      },
+    }));
+  const found = storesIn({ ...EMPTY, response: true, answers });
+  assert.ok(found.every(({ addresses, id }) => addresses.length === 2 && id === STORE.id));
+  assert.equal(found.length, 50);
+  assert.ok(looks <= 5 * answers.length, `${looks} looks at ${answers.length} records`);
 });
 
 Deno.test("whatever a message says, what is found in it is an instance of the service", () => {
