@@ -9,7 +9,7 @@ import {
   instanceName,
   recordsOf,
 } from "../wire/dns_sd.ts";
-import { compareAll, contradicts, isKnown, keyOf, recordsAt } from "./claims.ts";
+import { claimsTo, compareAll, contradicts, isKnown, keyOf } from "./claims.ts";
 
 // Times in milliseconds, from RFC 6762, sections 6 to 9.
 const PROBES = 3;
@@ -327,9 +327,9 @@ export class Announcer {
   /** Two ask for one name at once: who has the greater records has it (RFC 6762, section 8.2). */
   #hearRival(state: State, message: DnsMessage, now: number): void {
     const name = instanceName(this.instance);
-    const theirs = recordsAt(name, message.authorities);
+    const theirs = claimsTo(name, message.authorities);
     if (theirs.length === 0 || state.sent === 0) return;
-    const ours = recordsAt(name, this.#own(state));
+    const ours = claimsTo(name, this.#own(state));
     if (compareAll(ours, theirs) < 0) {
       Object.assign(state, { sent: 0, at: now + LOST_PROBE_DELAY });
     }

@@ -1,7 +1,9 @@
 /** What this machine says over multicast DNS, compared with what others say. */
 
 import {
-  compareData,
+  type Claim,
+  claimOf,
+  compareClaims,
   type DnsMessage,
   type DnsRecord,
   type RecordData,
@@ -33,21 +35,23 @@ function saysTheSame(one: RecordData, other: RecordData): boolean {
   if (one.type === "SRV" && other.type === "SRV") {
     return sameName(one.target, other.target) && one.port === other.port;
   }
+  // Addresses have one spelling.
+  if ("address" in one && "address" in other) return one.address === other.address;
   return sameData(one, other);
 }
 
 /** What is said of a name, in the order in which claims are compared. */
-export function recordsAt(name: DnsName, records: readonly DnsRecord[]): RecordData[] {
-  return records.filter((record) => sameName(record.name, name)).map(({ data }) => data)
-    .sort(compareData);
+export function claimsTo(name: DnsName, records: readonly DnsRecord[]): Claim[] {
+  return records.filter((record) => sameName(record.name, name)).map(({ data }) => claimOf(data))
+    .sort(compareClaims);
 }
 
 /** Whose claim is greater (RFC 6762, section 8.2): positive if ours. Both are in order. */
-export function compareAll(ours: readonly RecordData[], theirs: readonly RecordData[]): number {
-  for (const [index, data] of ours.entries()) {
+export function compareAll(ours: readonly Claim[], theirs: readonly Claim[]): number {
+  for (const [index, claim] of ours.entries()) {
     const their = theirs[index];
     if (their === undefined) return 1;
-    const order = compareData(data, their);
+    const order = compareClaims(claim, their);
     if (order !== 0) return order;
   }
   return ours.length - theirs.length;

@@ -1,6 +1,13 @@
-import { decodeName, decodeText, type DnsName, encodeName, type NamePlaces } from "./dns_name.ts";
+import {
+  decodeName,
+  decodeText,
+  type DnsName,
+  encodeName,
+  type KnownNames,
+  type NamePlaces,
+} from "./dns_name.ts";
 import { addressOfBytes, bytesOfAddress } from "./ip_bytes.ts";
-import { MAX_DNS_MESSAGE_SIZE } from "./limits.ts";
+import { MAX_DNS_ENTRIES, MAX_DNS_MESSAGE_SIZE } from "./limits.ts";
 
 /** The types of records that finding a service takes (RFC 1035, 2782, 3596), by number. */
 const TYPES = { A: 1, PTR: 12, TXT: 16, AAAA: 28, SRV: 33 } as const;
@@ -97,13 +104,14 @@ export function encodeMessage(message: DnsMessage): Uint8Array<ArrayBuffer> {
  * Reads a datagram, whatever it is. Questions and records of other types and classes are left out,
  * and so are those with a name or text that is not UTF-8. What it gives can be encoded.
  *
- * @returns undefined for what is no message, or of no kind that multicast DNS knows
+ * @returns undefined for what is no message, or of no kind that multicast DNS knows, or too much
  */
 export function decodeMessage(bytes: Uint8Array): DnsMessage | undefined {
   if (bytes.length < 12 || bytes.length > MAX_DNS_MESSAGE_SIZE) return undefined;
   const reader = new Reader(bytes);
   const [id, flags, ...counts] = Array.from({ length: 6 }, () => reader.two());
   if ((flags! & UNUSUAL) !== 0) return undefined;
+  if (counts.reduce((sum, count) => sum + count, 0) > MAX_DNS_ENTRIES) return undefined;
   const read = <T>(count: number, one: () => T | undefined): T[] => {
     const found: T[] = [];
     for (let left = count; left > 0 && !reader.failed; left--) {
@@ -130,16 +138,22 @@ export function decodeMessage(bytes: Uint8Array): DnsMessage | undefined {
 
 /** Whether two records say the same, however long it is to be believed. Letter case counts. */
 export function sameData(one: RecordData, other: RecordData): boolean {
-  return compareData(one, other) === 0;
+  return one.type === other.type && compareClaims(claimOf(one), claimOf(other)) === 0;
+}
+
+/** What a record says in the form in which it is compared: its type, and its bytes. */
+export type Claim = readonly number[];
+
+export function claimOf(data: RecordData): Claim {
+  return [TYPES[data.type], ...encodeData(data)];
 }
 
 /** The order that decides who may have a name (RFC 6762, section 8.2). */
-export function compareData(one: RecordData, other: RecordData): number {
-  const [a, b] = [one, other].map((data) => [TYPES[data.type], ...encodeData(data)]);
-  for (let at = 0; at < Math.min(a!.length, b!.length); at++) {
-    if (a![at] !== b![at]) return a![at]! - b![at]!;
+export function compareClaims(one: Claim, other: Claim): number {
+  for (let at = 0; at < Math.min(one.length, other.length); at++) {
+    if (one[at] !== other[at]) return one[at]! - other[at]!;
   }
-  return a!.length - b!.length;
+  return one.length - other.length;
 }
 
 /** @param places names that may be pointed to; a target of SRV must not be shortened (RFC 2782) */
@@ -180,6 +194,7 @@ function two(number: number): number[] {
 /** Takes a message apart from front to back; after a failure everything it gives is meaningless. */
 class Reader {
   readonly #bytes: Uint8Array;
+  readonly #names: KnownNames = new Map();
   #at = 0;
   failed = false;
 
@@ -256,7 +271,7 @@ class Reader {
   }
 
   #name(end: number): DnsName | undefined {
-    const found = decodeName(this.#bytes, this.#at, end);
+    const found = decodeName(this.#bytes, this.#at, end, this.#names);
     if (found === undefined) return this.#fail(undefined);
     this.#at = found.end;
     return found.name;

@@ -28,14 +28,22 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** What two names have in common when they are the same: letter case does not count (RFC 6762, 16). */
 export function keyOfName(name: DnsName): string {
-  return name.map((label) =>
-    label.replace(/[.\\]/g, "\\$&").replace(/[A-Z]/g, (letter) => letter.toLowerCase())
-  ).join(".");
+  return name.map((label) => lowerCase(label.replace(/[.\\]/g, "\\$&"))).join(".");
 }
 
 /** Whether two names are the same. */
 export function sameName(one: DnsName, other: DnsName): boolean {
-  return one.length === other.length && keyOfName(one) === keyOfName(other);
+  return one.length === other.length &&
+    one.every((label, index) => sameLabel(label, other[index]!));
+}
+
+function sameLabel(one: string, other: string): boolean {
+  return one === other || (one.length === other.length && lowerCase(one) === lowerCase(other));
+}
+
+/** Of ASCII only, as the DNS has it. */
+function lowerCase(label: string): string {
+  return label.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
 /** The name as people write it, with a backslash before what would look like the end of a label. */
@@ -70,25 +78,25 @@ export type NamePlaces = Map<string, number>;
  */
 export function encodeName(name: DnsName, at = 0, places?: NamePlaces): number[] {
   const bytes: number[] = [];
-  let size = 1;
-  for (const label of name) {
-    const length = encoder.encode(label).length;
-    size += length + 1;
-    if (length === 0 || length > MAX_LABEL_SIZE || size > MAX_NAME_SIZE) {
-      throw new RangeError(`Cannot encode name ${JSON.stringify(formatName(name))}`);
-    }
+  const labels = name.map((label) => encoder.encode(label));
+  const size = labels.reduce((sum, { length }) => sum + length + 1, 1);
+  if (
+    size > MAX_NAME_SIZE || labels.some(({ length }) => length === 0 || length > MAX_LABEL_SIZE)
+  ) {
+    throw new RangeError(`Cannot encode name ${JSON.stringify(formatName(name))}`);
   }
-  for (let index = 0; index < name.length; index++) {
-    // A pointer repeats the exact spelling, so that letter case counts here.
-    const rest = JSON.stringify(name.slice(index));
-    const place = places?.get(rest);
-    if (place !== undefined) {
-      bytes.push(POINTER | place >> 8, place & 0xff);
-      return bytes;
+  for (const [index, label] of labels.entries()) {
+    if (places !== undefined) {
+      // A pointer repeats the exact spelling, so that letter case counts here.
+      const rest = JSON.stringify(name.slice(index));
+      const place = places.get(rest);
+      if (place !== undefined) {
+        bytes.push(POINTER | place >> 8, place & 0xff);
+        return bytes;
+      }
+      const here = at + bytes.length;
+      if (here <= MAX_POINTED) places.set(rest, here);
     }
-    const here = at + bytes.length;
-    if (here <= MAX_POINTED) places?.set(rest, here);
-    const label = encoder.encode(name[index]);
     bytes.push(label.length, ...label);
   }
   bytes.push(0);
@@ -105,30 +113,58 @@ export function decodeText(bytes: Uint8Array): string | undefined {
   return isUtf8(bytes) ? decoder.decode(bytes) : undefined;
 }
 
+/** The rest of a name that was read. */
+interface KnownName {
+  /** All labels of that name, and how many of them are before this rest. */
+  readonly labels: readonly (string | undefined)[];
+  readonly before: number;
+  /** In bytes, with its length bytes. */
+  readonly size: number;
+  /** That it goes through. */
+  readonly pointers: number;
+}
+
+/** What was read of names in a message, by where it begins: what is pointed to is not read again. */
+export type KnownNames = Map<number, KnownName>;
+
 /**
  * Reads a name in a message.
  *
  * @param at where it begins
  * @param end where what it is in ends: only a pointer leads out of that, and only backwards
+ * @param known the names before it, and then this one, too
  * @returns the name, undefined if it is one of no text, and where it ends; undefined if it is none
  */
 export function decodeName(
   message: Uint8Array,
   at: number,
   end: number,
+  known: KnownNames = new Map(),
 ): { name: DnsName | undefined; end: number } | undefined {
   const labels: (string | undefined)[] = [];
+  const begun: { at: number; before: number; size: number; pointers: number }[] = [];
   let after: number | undefined;
   let size = 1;
   let pointers = 0;
   let start = at;
   let most = end;
   for (;;) {
+    if (size > MAX_NAME_SIZE || pointers > MAX_POINTERS) return undefined;
+    const rest = after === undefined ? undefined : known.get(at);
+    if (rest !== undefined) {
+      size += rest.size - 1;
+      pointers += rest.pointers;
+      if (size > MAX_NAME_SIZE || pointers > MAX_POINTERS) return undefined;
+      labels.push(...rest.labels.slice(rest.before));
+      break;
+    }
+    begun.push({ at, before: labels.length, size, pointers });
     const length = at < most ? message[at]! : undefined;
     if (length === undefined) return undefined;
-    if (length === 0) return { name: ofTexts(labels), end: after ?? at + 1 };
+    if (length === 0) break;
     if ((length & POINTER) === POINTER) {
-      if (at + 1 >= most || ++pointers > MAX_POINTERS) return undefined;
+      if (at + 1 >= most) return undefined;
+      pointers++;
       after ??= at + 2;
       at = (length & ~POINTER) << 8 | message[at + 1]!;
       // RFC 1035, section 4.1.4: a prior occurrence. So there is no circle.
@@ -139,10 +175,14 @@ export function decodeName(
     }
     if ((length & POINTER) !== 0 || at + 1 + length > most) return undefined;
     size += length + 1;
-    if (size > MAX_NAME_SIZE) return undefined;
     labels.push(decodeText(message.subarray(at + 1, at + 1 + length)));
     at += length + 1;
   }
+  for (const { at, before, ...until } of begun) {
+    const [restSize, restPointers] = [size - until.size + 1, pointers - until.pointers];
+    known.set(at, { labels, before, size: restSize, pointers: restPointers });
+  }
+  return { name: ofTexts(labels), end: after ?? at + 1 };
 }
 
 function ofTexts(labels: readonly (string | undefined)[]): DnsName | undefined {

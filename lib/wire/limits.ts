@@ -65,6 +65,12 @@ export const REMEMBERED_QUERIES = 1024;
 /** A message of multicast DNS, in bytes (RFC 6762, section 17). */
 export const MAX_DNS_MESSAGE_SIZE = 9000;
 
+/**
+ * Its questions and records together: a frame of 1,500 bytes has no room for so many, and each costs
+ * much more time than the few bytes that it takes.
+ */
+export const MAX_DNS_ENTRIES = 100;
+
 /** After the first one, when the question for stores is repeated, in milliseconds. */
 export const BROWSE_REPEATS_MS: readonly number[] = [150, 1000];
 

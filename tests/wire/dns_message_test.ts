@@ -3,12 +3,14 @@ import { Buffer } from "node:buffer";
 import dnsPacket from "dns-packet";
 import fc from "fast-check";
 import {
-  compareData,
+  claimOf,
+  compareClaims,
   decodeMessage,
   type DnsMessage,
   encodeMessage,
   type RecordData,
 } from "../../lib/wire/dns_message.ts";
+import { MAX_DNS_ENTRIES } from "../../lib/wire/limits.ts";
 import { damaged, message, name } from "./dns_arbitraries.ts";
 
 const EMPTY: DnsMessage = {
@@ -177,7 +179,7 @@ Deno.test("whatever was read can be written, and says the same then", () => {
         assert.equal(again[section].length, read[section].length);
       }
       for (const [index, { data }] of read.answers.entries()) {
-        assert.equal(compareData(data, again.answers[index]!.data), 0);
+        assert.deepEqual(claimOf(again.answers[index]!.data), claimOf(data));
       }
     }),
     { numRuns: 1000 },
@@ -186,7 +188,7 @@ Deno.test("whatever was read can be written, and says the same then", () => {
 
 Deno.test("a message full of pointers is refused where the pointers become too many", () => {
   const bytes = new Uint8Array(9000);
-  bytes.set([0, 0, 0x84, 0, 0, 0, 0xff, 0xff]);
+  bytes.set([0, 0, 0x84, 0, 0, 0, 0, 2]);
   // Behind a root, in a record of an unknown type, each pointer points to the one before it.
   bytes.set([0, 0x27, 0x0f, 0, 1, 0, 0, 0, 9, 0x20, 0], 12);
   let last = 23;
@@ -198,14 +200,63 @@ Deno.test("a message full of pointers is refused where the pointers become too m
   assert.equal(decodeMessage(bytes), undefined);
 });
 
+Deno.test("a message of more questions and records than there may be is refused", () => {
+  const of = (questions: number, answers: number) => {
+    const question = { name: ["x"], type: "PTR" as const, unicast: false };
+    const data = { type: "A" as const, address: "10.0.0.1" };
+    const answer = { name: ["x"], ttl: 1, unique: false, data };
+    return encodeMessage({
+      ...EMPTY,
+      questions: Array(questions).fill(question),
+      answers: Array(answers).fill(answer),
+      additionals: Array(answers).fill(answer),
+    });
+  };
+  for (const [questions, answers] of [[MAX_DNS_ENTRIES, 0], [MAX_DNS_ENTRIES - 20, 10]] as const) {
+    assert.equal(decodeMessage(of(questions, answers))?.questions.length, questions);
+    assert.equal(decodeMessage(of(questions + 1, answers)), undefined);
+  }
+  // Those of other types, too.
+  const other = Uint8Array.from([...HEADER, ...Array(101).fill([0, 0, 99, 0, 1]).flat()]);
+  other.set([101, 0, 0], 5);
+  assert.equal(decodeMessage(other), undefined);
+});
+
+Deno.test("a name that many point to is read once", () => {
+  const name = Array.from({ length: 126 }, (_, index) => String.fromCharCode(97 + index % 26));
+  const question = { type: "PTR" as const, unicast: false };
+  const bytes = encodeMessage({
+    ...EMPTY,
+    questions: Array.from({ length: MAX_DNS_ENTRIES }, (_, index) => ({
+      ...question,
+      name: name.slice(index),
+    })),
+  });
+  const { decode } = TextDecoder.prototype;
+  let labels = 0;
+  TextDecoder.prototype.decode = function (...args) {
+    labels++;
+    return decode.apply(this, args);
+  };
+  try {
+    const read = decodeMessage(bytes)!;
+    assert.deepEqual(read.questions.at(-1)!.name, name.slice(MAX_DNS_ENTRIES - 1));
+  } finally {
+    TextDecoder.prototype.decode = decode;
+  }
+  assert.equal(labels, name.length);
+});
+
 Deno.test("who may have a name is decided by type, then content, and equal only is the same", () => {
   const a: RecordData = { type: "A", address: "169.254.99.200" };
   const b: RecordData = { type: "A", address: "169.254.200.50" };
+  const compare = (one: RecordData, other: RecordData) =>
+    compareClaims(claimOf(one), claimOf(other));
   // The example of RFC 6762, section 8.2.
-  assert.ok(compareData(a, b) < 0 && compareData(b, a) > 0);
-  assert.ok(compareData(b, { type: "TXT", strings: [] }) < 0);
+  assert.ok(compare(a, b) < 0 && compare(b, a) > 0);
+  assert.ok(compare(b, { type: "TXT", strings: [] }) < 0);
   fc.assert(fc.property(name, name, (one, other) => {
-    const order = compareData({ type: "PTR", target: one }, { type: "PTR", target: other });
+    const order = compare({ type: "PTR", target: one }, { type: "PTR", target: other });
     assert.equal(order === 0, JSON.stringify(one) === JSON.stringify(other));
   }));
 });

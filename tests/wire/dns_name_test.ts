@@ -4,6 +4,7 @@ import {
   decodeName,
   encodeName,
   formatName,
+  type KnownNames,
   labelOf,
   type NamePlaces,
   sameName,
@@ -106,6 +107,49 @@ Deno.test("any bytes are a name that can be written, one of no text, or none", (
     assert.ok(found === undefined || found.end <= bytes.length);
     if (found?.name !== undefined) assert.doesNotThrow(() => encodeName(found.name!));
   }));
+});
+
+Deno.test("what is known of names before changes nothing in what is read", () => {
+  const byte = fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom(0, 1, 2, 97, 0xff) },
+    { weight: 3, arbitrary: fc.constant(0xc0) },
+    fc.nat(80),
+  );
+  const bytes = fc.array(byte, { minLength: 1, maxLength: 80 }).map((all) => Uint8Array.from(all));
+  fc.assert(
+    fc.property(bytes, (message) => {
+      const known: KnownNames = new Map();
+      for (let at = 0; at < message.length; at++) {
+        const found = decodeName(message, at, message.length, known);
+        assert.deepEqual(found, decodeName(message, at, message.length));
+      }
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+Deno.test("bytes and pointers of what is known already count", () => {
+  const pointer = (to: number) => [0xc0 | to >> 8, to & 0xff];
+  const label = (size: number) => [size, ...Array(size).fill(97)];
+  const bytes = [...[60, 60, 60, 60].flatMap(label), 0];
+  const places: number[] = [];
+  for (const name of [[...label(9), ...pointer(0)], [...label(10), ...pointer(0)]]) {
+    places.push(bytes.length);
+    bytes.push(...name);
+  }
+  for (let last = 0, count = 1; count <= 17; count++) {
+    places.push(bytes.length);
+    bytes.push(...pointer(last));
+    last = bytes.length - 2;
+  }
+  const known: KnownNames = new Map();
+  const read = places.map((at) => decodeName(Uint8Array.from(bytes), at, bytes.length, known));
+  assert.deepEqual(read.map((found) => found?.name?.length), [
+    5,
+    undefined,
+    ...Array(16).fill(4),
+    undefined,
+  ]);
 });
 
 Deno.test("a label takes of a text what fits, as whole characters", () => {

@@ -239,6 +239,7 @@ Deno.test("the limits are those of the program", () => {
     "transfers that it has under way to an address": limits.MAX_TRANSFERS_PER_ADDRESS,
     "answers to queries of an address, a second": limits.QUERIES_PER_SECOND,
     "message of multicast DNS": limits.MAX_DNS_MESSAGE_SIZE,
+    "questions and records of such a message": limits.MAX_DNS_ENTRIES,
     "stores that one search asks": limits.MAX_STORES,
     "pieces of an implementation": pieceCount(2 ** 40),
     "wait for other pieces, in seconds": limits.MAX_WAIT_SECONDS,
