@@ -293,7 +293,10 @@ export class Announcer {
       message: {
         ...response,
         id: message.id,
-        questions: message.questions.map((question) => ({ ...question, unicast: false })),
+        // Such a resolver has one question. Others, which cost much to repeat, are not answered here.
+        questions: message.questions
+          .filter((question) => [...alone].some((record) => answers(record, question)))
+          .map((question) => ({ ...question, unicast: false })),
         answers: forLegacy(response.answers),
         additionals: forLegacy(response.additionals),
       },

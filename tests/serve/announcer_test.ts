@@ -182,6 +182,13 @@ Deno.test("a resolver without multicast gets a plain answer to its question", ()
   assert.deepEqual(types(additionals), ["SRV", "TXT", "A", "AAAA"]);
 });
 
+Deno.test("a resolver without multicast is not told again what it asked others", () => {
+  const other: DnsQuestion = { name: ["_http", "_tcp", "local"], type: "PTR", unicast: false };
+  const [said] = standing().hears({ questions: [other, STORES, other] }, RESOLVER);
+  assert.deepEqual(said!.message.questions, [STORES]);
+  assert.deepEqual(standing().hears({ questions: [other] }, RESOLVER), []);
+});
+
 Deno.test("what the asker knows is not told again, unless he will soon forget it", () => {
   const [pointer] = own();
   const knows = (record: DnsRecord) => standing().hears({ questions: [STORES], answers: [record] });
