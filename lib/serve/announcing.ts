@@ -5,7 +5,7 @@ import { MDNS_PORT, MdnsSockets, type MdnsWay, mdnsWays, waysTo } from "../net/m
 import { decodeMessage, encodeMessage } from "../wire/dns_message.ts";
 import { formatName } from "../wire/dns_name.ts";
 import { instanceName } from "../wire/dns_sd.ts";
-import { randomHex } from "../wire/server_id.ts";
+import { randomHex } from "../wire/identifiers.ts";
 import type { Access } from "./access.ts";
 import { Announcer, type Asker, type Outgoing } from "./announcer.ts";
 import type { ReportServe } from "./events.ts";

@@ -1,9 +1,8 @@
 import { type Digest, isDigest } from "../manifest/digest.ts";
 import { decodeLines, encodeLines } from "./datagram.ts";
+import { idOfLine, lineOfId, lineOfNonce, nonceOfLine } from "./identifiers.ts";
 import { MAX_DATAGRAM_SIZE } from "./limits.ts";
-import { lineOfNonce, nonceOfLine } from "./nonce.ts";
 import { lineOfPort, portOfLine } from "./port.ts";
-import { idOfLine, lineOfId } from "./server_id.ts";
 
 const TITLE = "0share-reply";
 

@@ -1,10 +1,10 @@
 import type { Digest } from "../../manifest/digest.ts";
 import { AskSockets, waysOf } from "../../net/ask.ts";
 import type { NetworkInterface } from "../../net/interfaces.ts";
+import { randomHex } from "../../wire/identifiers.ts";
 import { ASK_AGAIN_MS, QUERY_REPEATS_MS } from "../../wire/limits.ts";
 import { encodeQuery } from "../../wire/query.ts";
 import { decodeReply, type OfferState } from "../../wire/reply.ts";
-import { randomHex } from "../../wire/server_id.ts";
 
 /** What a machine answers of one digest. */
 export interface Answer {

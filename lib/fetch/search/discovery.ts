@@ -2,10 +2,10 @@ import { NetworkFailed, NobodyHasIt } from "../../errors.ts";
 import type { Digest } from "../../manifest/digest.ts";
 import { AskSockets, type Sent, waysOf } from "../../net/ask.ts";
 import { isLoopback, type NetworkInterface } from "../../net/interfaces.ts";
+import { randomHex } from "../../wire/identifiers.ts";
 import { QUERY_REPEATS_MS, WAIT_FOR_LATE_MS } from "../../wire/limits.ts";
 import { encodeQuery } from "../../wire/query.ts";
 import { decodeReply } from "../../wire/reply.ts";
-import { randomHex } from "../../wire/server_id.ts";
 import { Offers, type ReportSearch, type Search } from "./search.ts";
 
 export interface DiscoveryOptions {
