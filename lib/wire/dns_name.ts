@@ -120,8 +120,9 @@ interface KnownName {
   readonly before: number;
   /** In bytes, with its length bytes. */
   readonly size: number;
-  /** That it goes through. */
+  /** How many it goes through, and where the first one leads; -1 if there is none. */
   readonly pointers: number;
+  readonly leads: number;
 }
 
 /** What was read of names in a message, by where it begins: what is pointed to is not read again. */
@@ -143,44 +144,49 @@ export function decodeName(
 ): { name: DnsName | undefined; end: number } | undefined {
   const labels: (string | undefined)[] = [];
   const begun: { at: number; before: number; size: number; pointers: number }[] = [];
+  const targets: number[] = [];
+  let rest: KnownName | undefined;
   let after: number | undefined;
   let size = 1;
-  let pointers = 0;
   let start = at;
   let most = end;
   for (;;) {
-    if (size > MAX_NAME_SIZE || pointers > MAX_POINTERS) return undefined;
-    const rest = after === undefined ? undefined : known.get(at);
-    if (rest !== undefined) {
-      size += rest.size - 1;
-      pointers += rest.pointers;
-      if (size > MAX_NAME_SIZE || pointers > MAX_POINTERS) return undefined;
-      labels.push(...rest.labels.slice(rest.before));
-      break;
-    }
-    begun.push({ at, before: labels.length, size, pointers });
+    rest = after === undefined ? undefined : known.get(at);
+    if (rest !== undefined) break;
+    begun.push({ at, before: labels.length, size, pointers: targets.length });
     const length = at < most ? message[at]! : undefined;
     if (length === undefined) return undefined;
     if (length === 0) break;
     if ((length & POINTER) === POINTER) {
-      if (at + 1 >= most) return undefined;
-      pointers++;
+      if (at + 1 >= most || targets.length === MAX_POINTERS) return undefined;
       after ??= at + 2;
       at = (length & ~POINTER) << 8 | message[at + 1]!;
       // RFC 1035, section 4.1.4: a prior occurrence. So there is no circle.
       if (at >= start) return undefined;
+      targets.push(at);
       start = at;
       most = message.length;
       continue;
     }
     if ((length & POINTER) !== 0 || at + 1 + length > most) return undefined;
     size += length + 1;
+    if (size > MAX_NAME_SIZE) return undefined;
     labels.push(decodeText(message.subarray(at + 1, at + 1 + length)));
     at += length + 1;
   }
+  if (rest !== undefined) labels.push(...rest.labels.slice(rest.before));
+  size += (rest?.size ?? 1) - 1;
+  const pointers = targets.length + (rest?.pointers ?? 0);
+  const leads = rest?.leads ?? -1;
+  if (size > MAX_NAME_SIZE || pointers > MAX_POINTERS || leads >= start) return undefined;
   for (const { at, before, ...until } of begun) {
-    const [restSize, restPointers] = [size - until.size + 1, pointers - until.pointers];
-    known.set(at, { labels, before, size: restSize, pointers: restPointers });
+    known.set(at, {
+      labels,
+      before,
+      size: size - until.size + 1,
+      pointers: pointers - until.pointers,
+      leads: targets[until.pointers] ?? leads,
+    });
   }
   return { name: ofTexts(labels), end: after ?? at + 1 };
 }
