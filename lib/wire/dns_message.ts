@@ -1,13 +1,6 @@
-import {
-  decodeName,
-  decodeText,
-  type DnsName,
-  encodeName,
-  type KnownNames,
-  type NamePlaces,
-} from "./dns_name.ts";
+import { decodeName, decodeText, type DnsName, encodeName, type NamePlaces } from "./dns_name.ts";
 import { addressOfBytes, bytesOfAddress } from "./ip_bytes.ts";
-import { MAX_DNS_ENTRIES, MAX_DNS_MESSAGE_SIZE } from "./limits.ts";
+import { MAX_DNS_ENTRIES, MAX_DNS_LABELS, MAX_DNS_MESSAGE_SIZE } from "./limits.ts";
 
 /** The types of records that finding a service takes (RFC 1035, 2782, 3596), by number. */
 const TYPES = { A: 1, PTR: 12, TXT: 16, AAAA: 28, SRV: 33 } as const;
@@ -194,8 +187,9 @@ function two(number: number): number[] {
 /** Takes a message apart from front to back; after a failure everything it gives is meaningless. */
 class Reader {
   readonly #bytes: Uint8Array;
-  readonly #names: KnownNames = new Map();
   #at = 0;
+  /** Of all names so far. */
+  #labels = 0;
   failed = false;
 
   constructor(bytes: Uint8Array) {
@@ -271,8 +265,10 @@ class Reader {
   }
 
   #name(end: number): DnsName | undefined {
-    const found = decodeName(this.#bytes, this.#at, end, this.#names);
-    if (found === undefined) return this.#fail(undefined);
+    const found = decodeName(this.#bytes, this.#at, end);
+    if (found === undefined || (this.#labels += found.labels) > MAX_DNS_LABELS) {
+      return this.#fail(undefined);
+    }
     this.#at = found.end;
     return found.name;
   }

@@ -113,57 +113,37 @@ export function decodeText(bytes: Uint8Array): string | undefined {
   return isUtf8(bytes) ? decoder.decode(bytes) : undefined;
 }
 
-/** The rest of a name that was read. */
-interface KnownName {
-  /** All labels of that name, and how many of them are before this rest. */
-  readonly labels: readonly (string | undefined)[];
-  readonly before: number;
-  /** In bytes, with its length bytes. */
-  readonly size: number;
-  /** How many it goes through, and where the first one leads; -1 if there is none. */
-  readonly pointers: number;
-  readonly leads: number;
-}
-
-/** What was read of names in a message, by where it begins: what is pointed to is not read again. */
-export type KnownNames = Map<number, KnownName>;
-
 /**
  * Reads a name in a message.
  *
  * @param at where it begins
  * @param end where what it is in ends: only a pointer leads out of that, and only backwards
- * @param known the names before it, and then this one, too
- * @returns the name, undefined if it is one of no text, and where it ends; undefined if it is none
+ * @returns the name, undefined if it is one of no text, how many labels it has, and where it ends;
+ *   undefined if it is none
  */
 export function decodeName(
   message: Uint8Array,
   at: number,
   end: number,
-  known: KnownNames = new Map(),
-): { name: DnsName | undefined; end: number } | undefined {
+): { name: DnsName | undefined; labels: number; end: number } | undefined {
   const labels: (string | undefined)[] = [];
-  const begun: { at: number; before: number; size: number; pointers: number }[] = [];
-  const targets: number[] = [];
-  let rest: KnownName | undefined;
   let after: number | undefined;
   let size = 1;
+  let pointers = 0;
   let start = at;
   let most = end;
   for (;;) {
-    rest = after === undefined ? undefined : known.get(at);
-    if (rest !== undefined) break;
-    begun.push({ at, before: labels.length, size, pointers: targets.length });
     const length = at < most ? message[at]! : undefined;
     if (length === undefined) return undefined;
-    if (length === 0) break;
+    if (length === 0) {
+      return { name: ofTexts(labels), labels: labels.length, end: after ?? at + 1 };
+    }
     if ((length & POINTER) === POINTER) {
-      if (at + 1 >= most || targets.length === MAX_POINTERS) return undefined;
+      if (at + 1 >= most || ++pointers > MAX_POINTERS) return undefined;
       after ??= at + 2;
       at = (length & ~POINTER) << 8 | message[at + 1]!;
       // RFC 1035, section 4.1.4: a prior occurrence. So there is no circle.
       if (at >= start) return undefined;
-      targets.push(at);
       start = at;
       most = message.length;
       continue;
@@ -174,21 +154,6 @@ export function decodeName(
     labels.push(decodeText(message.subarray(at + 1, at + 1 + length)));
     at += length + 1;
   }
-  if (rest !== undefined) labels.push(...rest.labels.slice(rest.before));
-  size += (rest?.size ?? 1) - 1;
-  const pointers = targets.length + (rest?.pointers ?? 0);
-  const leads = rest?.leads ?? -1;
-  if (size > MAX_NAME_SIZE || pointers > MAX_POINTERS || leads >= start) return undefined;
-  for (const { at, before, ...until } of begun) {
-    known.set(at, {
-      labels,
-      before,
-      size: size - until.size + 1,
-      pointers: pointers - until.pointers,
-      leads: targets[until.pointers] ?? leads,
-    });
-  }
-  return { name: ofTexts(labels), end: after ?? at + 1 };
 }
 
 function ofTexts(labels: readonly (string | undefined)[]): DnsName | undefined {

@@ -71,6 +71,9 @@ export const MAX_DNS_MESSAGE_SIZE = 9000;
  */
 export const MAX_DNS_ENTRIES = 100;
 
+/** The labels of all its names: names of stores have five at the most, and pointers repeat them for nothing. */
+export const MAX_DNS_LABELS = 1000;
+
 /** After the first one, when the question for stores is repeated, in milliseconds. */
 export const BROWSE_REPEATS_MS: readonly number[] = [150, 1000];
 

@@ -4,7 +4,6 @@ import {
   decodeName,
   encodeName,
   formatName,
-  type KnownNames,
   labelOf,
   type NamePlaces,
   sameName,
@@ -75,9 +74,9 @@ Deno.test("what is no name is refused, on both sides", () => {
 
 Deno.test("a pointer leads out of what it stands in, but a label does not", () => {
   const message = raw(1, "a", 0, 0xc0, 0, 1, "b", 0);
-  assert.deepEqual(decodeName(message, 3, 5), { name: ["a"], end: 5 });
+  assert.deepEqual(decodeName(message, 3, 5), { name: ["a"], labels: 1, end: 5 });
   assert.equal(decodeName(message, 5, 7), undefined);
-  assert.deepEqual(decodeName(message, 5, 8), { name: ["b"], end: 8 });
+  assert.deepEqual(decodeName(message, 5, 8), { name: ["b"], labels: 1, end: 8 });
 });
 
 Deno.test("pointers to pointers are followed, but not for ever", () => {
@@ -96,9 +95,9 @@ Deno.test("pointers to pointers are followed, but not for ever", () => {
 
 Deno.test("a name that is no UTF-8 is one of no text, and a byte order mark stays", () => {
   const message = Uint8Array.from([2, 0xff, 97, 4, 0xef, 0xbb, 0xbf, 98, 0, 0xc0, 3, 0xc0, 0, 9]);
-  assert.deepEqual(decodeName(message, 0, message.length), { name: undefined, end: 9 });
-  assert.deepEqual(decodeName(message, 9, 11), { name: ["\ufeffb"], end: 11 });
-  assert.deepEqual(decodeName(message, 11, 13), { name: undefined, end: 13 });
+  assert.deepEqual(decodeName(message, 0, message.length), { name: undefined, labels: 2, end: 9 });
+  assert.deepEqual(decodeName(message, 9, 11), { name: ["\ufeffb"], labels: 1, end: 11 });
+  assert.deepEqual(decodeName(message, 11, 13), { name: undefined, labels: 2, end: 13 });
 });
 
 Deno.test("any bytes are a name that can be written, one of no text, or none", () => {
@@ -107,53 +106,6 @@ Deno.test("any bytes are a name that can be written, one of no text, or none", (
     assert.ok(found === undefined || found.end <= bytes.length);
     if (found?.name !== undefined) assert.doesNotThrow(() => encodeName(found.name!));
   }));
-});
-
-Deno.test("what is known of names before changes nothing in what is read", () => {
-  const byte = fc.oneof(
-    { weight: 4, arbitrary: fc.constantFrom(0, 1, 2, 97, 0xff) },
-    { weight: 3, arbitrary: fc.constant(0xc0) },
-    fc.nat(80),
-  );
-  const bytes = fc.array(byte, { minLength: 1, maxLength: 80 }).map((all) => Uint8Array.from(all));
-  fc.assert(
-    fc.property(bytes, (message) => {
-      const known: KnownNames = new Map();
-      for (let at = 0; at < message.length; at++) {
-        const found = decodeName(message, at, message.length, known);
-        assert.deepEqual(found, decodeName(message, at, message.length));
-      }
-    }),
-    {
-      numRuns: 2000,
-      // A label that leads to a pointer which, from where the label is, would lead forward.
-      examples: [[Uint8Array.from([0, 2, 0, 0, 0xc0, 2, 0xc0, 1, 0])]],
-    },
-  );
-});
-
-Deno.test("bytes and pointers of what is known already count", () => {
-  const pointer = (to: number) => [0xc0 | to >> 8, to & 0xff];
-  const label = (size: number) => [size, ...Array(size).fill(97)];
-  const bytes = [...[60, 60, 60, 60].flatMap(label), 0];
-  const places: number[] = [];
-  for (const name of [[...label(9), ...pointer(0)], [...label(10), ...pointer(0)]]) {
-    places.push(bytes.length);
-    bytes.push(...name);
-  }
-  for (let last = 0, count = 1; count <= 17; count++) {
-    places.push(bytes.length);
-    bytes.push(...pointer(last));
-    last = bytes.length - 2;
-  }
-  const known: KnownNames = new Map();
-  const read = places.map((at) => decodeName(Uint8Array.from(bytes), at, bytes.length, known));
-  assert.deepEqual(read.map((found) => found?.name?.length), [
-    5,
-    undefined,
-    ...Array(16).fill(4),
-    undefined,
-  ]);
 });
 
 Deno.test("a label takes of a text what fits, as whole characters", () => {

@@ -240,6 +240,7 @@ Deno.test("the limits are those of the program", () => {
     "answers to queries of an address, a second": limits.QUERIES_PER_SECOND,
     "message of multicast DNS": limits.MAX_DNS_MESSAGE_SIZE,
     "questions and records of such a message": limits.MAX_DNS_ENTRIES,
+    "labels of all names of such a message": limits.MAX_DNS_LABELS,
     "stores that one search asks": limits.MAX_STORES,
     "pieces of an implementation": pieceCount(2 ** 40),
     "wait for other pieces, in seconds": limits.MAX_WAIT_SECONDS,
