@@ -1,15 +1,17 @@
 import { hash } from "node:crypto";
 import process from "node:process";
 import type { Digest } from "../manifest/digest.ts";
+import { stateOf } from "../store/file_state.ts";
 import { COMPRESSED_CACHE_BYTES, WORTHWHILE_SAVING } from "../wire/limits.ts";
 import { compressFrame, hasZstd, storedFrame } from "../wire/zstd.ts";
 import type { Source } from "./body.ts";
 import { CompressionEffort } from "./compression_effort.ts";
+import type { Unhashed } from "./content.ts";
 import type { Held } from "./held.ts";
 import type { PieceReader } from "./piece_reader.ts";
 
 /** What an entry of the cache takes beside the frame, in bytes: about that. */
-const ENTRY_SIZE = 200;
+const ENTRY_SIZE = 400;
 
 /** Larger pieces would keep others waiting while they are compressed: streams of over 16 GiB have them. */
 const MAX_COMPRESSED_PIECE = 8 * 1024 * 1024;
@@ -23,12 +25,23 @@ const IN_USE_MS = 60_000;
 /** How many pieces of a run are tried before all of it is compressed: spread over it. */
 const SAMPLES = 3;
 
+/** What is kept of one piece. */
+interface Frame {
+  /**
+   * What the piece was: of a download its hash, as that may take a piece back and get another one. Of
+   * what is complete the files that were not hashed, for one that is replaced has other bytes.
+   */
+  readonly of: string | readonly Unhashed[];
+  /** Undefined: it does not shrink. */
+  readonly bytes: Uint8Array<ArrayBuffer> | undefined;
+}
+
 /** What is kept of one implementation. */
 interface Kept {
   /** When it was asked for the last time, in milliseconds. */
   used: number;
-  /** By piece. Undefined: it does not shrink. */
-  readonly frames: Map<string, Uint8Array<ArrayBuffer> | undefined>;
+  /** By piece. */
+  readonly frames: Map<number, Frame>;
 }
 
 /**
@@ -37,6 +50,11 @@ interface Kept {
  * What is in use is not given up for more of it: machines that get an implementation from its
  * beginning to its end, one after the other, would never find anything of one that is a little
  * larger than the room.
+ *
+ * Nor is what was damaged given out any more once it was put right, by a new tree or in place: the
+ * files that no hash decided on, one or two of a piece, are looked at each time. What remains is a
+ * change that the system does not tell of: one within the same tick of the file system's clock as the
+ * opening.
  */
 export class CompressedPieces {
   /** Least recently used first. */
@@ -103,15 +121,16 @@ export class CompressedPieces {
     const kept = this.#of(held.digest);
     // A download may take a verified piece back: its bytes themselves say whether they are the same.
     const bytes = held.piecesHere === undefined ? undefined : this.#plain(piece, reader);
-    const key = bytes === undefined ? `${piece}` : keyOf(piece, bytes);
-    if (kept.frames.has(key)) {
+    const content = bytes === undefined ? undefined : hashOf(bytes);
+    const found = kept.frames.get(piece);
+    if (found !== undefined && isOf(found, held, content)) {
       this.#effort.passedOver();
-      return kept.frames.get(key);
+      return found.bytes;
     }
     // Who is getting the same has enough to do.
     const made = bytes === undefined ? this.#make(piece, reader) : compressFrame(bytes);
     const frame = saves(made.length, reader.sizeOf(piece)) ? made : undefined;
-    this.#put(kept, key, frame);
+    this.#put(kept, piece, { of: content ?? reader.unhashed, bytes: frame });
     return frame;
   }
 
@@ -122,8 +141,9 @@ export class CompressedPieces {
    */
   keep(digest: Digest, piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>): void {
     const kept = this.#of(digest);
-    const key = keyOf(piece, bytes);
-    if (!kept.frames.has(key) && saves(frame.length, bytes.length)) this.#put(kept, key, frame);
+    if (!saves(frame.length, bytes.length)) return;
+    const of = hashOf(bytes);
+    if (kept.frames.get(piece)?.of !== of) this.#put(kept, piece, { of, bytes: frame });
   }
 
   /** Forgets what an implementation was compressed to, because it was damaged. */
@@ -154,10 +174,13 @@ export class CompressedPieces {
     return frame;
   }
 
-  #put(kept: Kept, key: string, frame: Uint8Array<ArrayBuffer> | undefined): void {
+  #put(kept: Kept, piece: number, frame: Frame): void {
+    const old = kept.frames.get(piece);
+    if (old !== undefined) this.#bytes -= costOf(old);
+    kept.frames.delete(piece);
     const cost = costOf(frame);
     if (!this.#makeRoom(cost)) return;
-    kept.frames.set(key, frame);
+    kept.frames.set(piece, frame);
     this.#bytes += cost;
   }
 
@@ -224,9 +247,23 @@ function processorTime(): number {
   return (user + system) / 1000;
 }
 
-/** Of a download: it may take a piece back, and then has another one in its place. */
-function keyOf(piece: number, bytes: Uint8Array): string {
-  return `${piece} ${hash("sha256", bytes, "base64")}`;
+function hashOf(bytes: Uint8Array): string {
+  return hash("sha256", bytes, "base64");
+}
+
+/** Whether a frame is of the piece as it is now. */
+function isOf({ of }: Frame, { path }: Held, content: string | undefined): boolean {
+  if (content !== undefined || typeof of === "string") return of === content;
+  return of.every((file) => isUnchanged(path, file));
+}
+
+function isUnchanged(root: string, { path, state }: Unhashed): boolean {
+  try {
+    return stateOf(Deno.lstatSync(`${root}/${path}`)) === state;
+  } catch {
+    // Reading it will say what is wrong.
+    return false;
+  }
 }
 
 function samples(first: number, last: number): Set<number> {
@@ -238,6 +275,6 @@ function saves(compressed: number, plain: number): boolean {
   return compressed <= plain * (1 - WORTHWHILE_SAVING);
 }
 
-function costOf(frame: Uint8Array | undefined): number {
-  return ENTRY_SIZE + (frame?.length ?? 0);
+function costOf({ bytes }: Frame): number {
+  return ENTRY_SIZE + (bytes?.length ?? 0);
 }

@@ -1,10 +1,11 @@
 import { createHash, type Hash, hash } from "node:crypto";
 import { hashNameOf } from "../manifest/digest.ts";
-import type { FileEntry } from "../manifest/entry.ts";
+import { type FileEntry, pathOf } from "../manifest/entry.ts";
 import { type Extent, extentIndexAt } from "../manifest/layout.ts";
 import { CHUNK_SIZE } from "../wire/limits.ts";
 import type { Held } from "./held.ts";
 import type { KnownFiles } from "./known_files.ts";
+import { stateOf } from "../store/file_state.ts";
 import { ListedTree } from "../store/listed_tree.ts";
 
 /**
@@ -12,6 +13,14 @@ import { ListedTree } from "../store/listed_tree.ts";
  * than are wanted.
  */
 const MANY_BYTES = 2 * 1024 * 1024;
+
+/** A file that bytes were read of which no hash has decided on. */
+export interface Unhashed {
+  /** The manifest's. */
+  readonly path: string;
+  /** Its `stateOf` when it was opened. */
+  readonly state: string;
+}
 
 /**
  * Reads a range of an implementation's content stream.
@@ -33,6 +42,7 @@ export class ContentReader {
   #file: Deno.FsFile | undefined;
   #info: Deno.FileInfo | undefined;
   #hash: Hash | undefined;
+  #unhashed: Unhashed[] = [];
 
   /**
    * Bytes `start` to `end` (exclusive) of the stream, with `start <= end <= size`.
@@ -59,6 +69,11 @@ export class ContentReader {
     return this.#position;
   }
 
+  /** The files of the bytes of the last `read` that were not hashed, or not to their end yet. */
+  get unhashed(): readonly Unhashed[] {
+    return this.#unhashed;
+  }
+
   /**
    * The next bytes, at most `CHUNK_SIZE`; undefined at the end.
    *
@@ -78,6 +93,8 @@ export class ContentReader {
    * @throws DamagedImplementation when a file is not as the manifest lists it
    */
   read(into: Uint8Array): void {
+    // A file that is open is read on, and is the last one that was opened.
+    this.#unhashed = this.#file === undefined ? [] : this.#unhashed.slice(-1);
     for (let filled = 0; filled < into.length;) {
       const extent = this.#held.stream.extents.at(this.#index);
       const end = extent.offset + extent.size;
@@ -125,6 +142,7 @@ export class ContentReader {
 
   #open(extent: Extent, entry: FileEntry, within: number): Deno.FsFile {
     const { file, info } = this.#tree.openAndLook(entry);
+    this.#unhashed.push({ path: pathOf(entry), state: stateOf(info) });
     if (within > 0) {
       file.seekSync(within, Deno.SeekMode.Start);
     } else if (this.#hasAllOf(extent) && this.#known?.has(info, extent.hash) !== true) {
@@ -143,6 +161,7 @@ export class ContentReader {
       if (found === extent.hash) this.#known?.add(this.#info!, this.#file!.statSync(), found);
       else this.close();
       this.#check(extent, found);
+      this.#unhashed.pop();
     }
     this.close();
   }

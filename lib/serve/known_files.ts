@@ -1,3 +1,4 @@
+import { stateOf } from "../store/file_state.ts";
 import { REMEMBERED_FILES } from "../wire/limits.ts";
 
 /**
@@ -39,7 +40,7 @@ export class KnownFiles {
 }
 
 /** Undefined where the system does not say enough, as on Windows. */
-function keyOf({ dev, ino, size, mtime, ctime }: Deno.FileInfo): string | undefined {
-  if (ino === null || !mtime || !ctime) return undefined;
-  return `${dev} ${ino} ${size} ${mtime.getTime()} ${ctime.getTime()}`;
+function keyOf(info: Deno.FileInfo): string | undefined {
+  if (info.ino === null || !info.mtime || !info.ctime) return undefined;
+  return stateOf(info);
 }

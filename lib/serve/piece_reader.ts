@@ -2,7 +2,7 @@ import { DamagedImplementation } from "../errors.ts";
 import { pieceSize } from "../manifest/layout.ts";
 import { CHUNK_SIZE } from "../wire/limits.ts";
 import type { Source } from "./body.ts";
-import { ContentReader } from "./content.ts";
+import { ContentReader, type Unhashed } from "./content.ts";
 import type { Held } from "./held.ts";
 import type { KnownFiles } from "./known_files.ts";
 
@@ -62,6 +62,11 @@ export class PieceReader implements Source {
   /** The size of a piece, in bytes. */
   sizeOf(piece: number): number {
     return Math.min(this.#pieceSize, this.#size - piece * this.#pieceSize);
+  }
+
+  /** The files of the bytes that were read last that no hash has decided on. */
+  get unhashed(): readonly Unhashed[] {
+    return this.#reader?.unhashed ?? [];
   }
 
   /**

@@ -67,6 +67,63 @@ test("a piece is compressed once, and again when it was forgotten", async () => 
   assert.deepEqual(readOf(pieces, held, 3), [0, 1, 2]);
 });
 
+/** Puts other bytes of the same number in a file's place, as damage, or as what mends it. */
+const CHANGES: Record<string, (path: string, bytes: Uint8Array) => void> = {
+  "written over": (path, bytes) => Deno.writeFileSync(path, bytes, { create: false }),
+  "replaced": (path, bytes) => {
+    const { mtime } = Deno.statSync(path);
+    Deno.removeSync(path);
+    Deno.writeFileSync(path, bytes);
+    Deno.utimeSync(path, mtime!, mtime!);
+  },
+};
+
+for (const [what, change] of Object.entries(CHANGES)) {
+  test(`of a file that is ${what} no piece is given as it was before`, async () => {
+    using fixture = new Fixture();
+    const pieces = fixture.pieces(1e9);
+    const held = await fixture.held(1, 3);
+    const right = Deno.readFileSync(`${held.path}/f`);
+    const wrong = right.map((byte) => byte ^ 1);
+    const frame = () => {
+      const reader = new PieceReader(held, 1, 1);
+      const bytes = new Uint8Array(zstdDecompressSync(pieces.frameOf(held, 1, reader)!));
+      reader.close();
+      return bytes;
+    };
+    for (const bytes of [wrong, right]) {
+      change(`${held.path}/f`, bytes);
+      assert.ok(frame().every((byte, at) => byte === bytes[PIECE + at]));
+      assert.deepEqual(readOf(pieces, held, 3), [0, 2]);
+      // Times are in milliseconds, and those of a file system in ticks of several.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+}
+
+test("what is read on from a file that was replaced meanwhile is not kept for the new one", async () => {
+  using fixture = new Fixture();
+  const pieces = fixture.pieces(1e9);
+  const held = await fixture.held(1, 3);
+  const reader = new PieceReader(held, 0, 2);
+  pieces.frameOf(held, 0, reader);
+  const right = Deno.readFileSync(`${held.path}/f`);
+  CHANGES["replaced"]!(`${held.path}/f`, right);
+  pieces.frameOf(held, 1, reader);
+  reader.close();
+  assert.deepEqual(readOf(pieces, held, 2), [0, 1]);
+});
+
+test("a file that is hashed with its piece need not be looked at again", async () => {
+  using fixture = new Fixture();
+  const added = await addImplementation(fixture.store, [file("f", noise(1, PIECE))]);
+  const held = fixture.holdings.find(added.digest)!;
+  const pieces = fixture.pieces(1e9);
+  assert.deepEqual(readOf(pieces, held, 1), [0]);
+  Deno.removeSync(`${held.path}/f`);
+  assert.deepEqual(readOf(pieces, held, 1), []);
+});
+
 test("that a piece does not shrink is remembered, too", async () => {
   using fixture = new Fixture();
   const { digest } = await addTree(

@@ -1,0 +1,10 @@
+/**
+ * What the system says of a file that becomes another when somebody writes to it, or puts another
+ * file in its place. Of a change within the same tick of the file system's clock it says nothing.
+ */
+export function stateOf(info: Deno.FileInfo): string {
+  const { dev, ino, size, mtime, ctime, birthtime } = info;
+  // Windows may say no more of a file than when it was made.
+  const times = [mtime, ctime, birthtime].map((time) => time?.getTime() ?? "");
+  return [dev, ino ?? "", size, ...times].join(" ");
+}
