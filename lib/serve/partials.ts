@@ -1,7 +1,9 @@
+import { ShareError } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { SymlinkEntry } from "../manifest/entry.ts";
 import { contentStream, pieceSize } from "../manifest/layout.ts";
 import { readManifest } from "../manifest/manifest.ts";
+import { manifestState } from "../store/file_state.ts";
 import { pathIn } from "../store/lookup.ts";
 import { readPieceStates } from "../store/piece_file.ts";
 import { STAGING_PREFIX, TREE_SUFFIX } from "../store/staging.ts";
@@ -21,10 +23,19 @@ const ABANDONED_MS = 60_000;
 /** How long a download is taken to be there without a look; which pieces it has is looked up each time. */
 const LOOK_AGAIN_MS = 50;
 
+interface Cached {
+  /** Of the manifest's file. */
+  readonly state: string;
+  /** Undefined if nothing can be given of it, which need not be found out again. */
+  readonly held: Held | undefined;
+  /** When it was looked at the last time, in milliseconds. */
+  readonly looked: number;
+}
+
 /** What downloads into the stores have got so far: staging, as the fetching process leaves it. */
 export class Partials {
   /** By path of the staging, least recently used first. */
-  readonly #cache = new Map<string, { identity: string; held: Held; looked: number }>();
+  readonly #cache = new Map<string, Cached>();
 
   /**
    * What a download in this store has; undefined if there is none, or none that got as far as to
@@ -35,33 +46,20 @@ export class Partials {
     const now = performance.now();
     const cached = this.#cache.get(control);
     if (cached !== undefined && now - cached.looked < LOOK_AGAIN_MS) return cached.held;
-    const identity = identityOf(control);
-    if (identity === undefined) return undefined;
+    const state = manifestState(control, "manifest", MAX_MANIFEST_SIZE);
+    if (state === undefined) return undefined;
     this.#cache.delete(control);
-    const held = cached?.identity === identity ? cached.held : read(store, digest, control);
-    if (held === undefined) return undefined;
-    this.#cache.set(control, { identity, held, looked: now });
+    const held = cached?.state === state ? cached.held : read(store, digest, control);
+    if (held === "unreadable") return undefined;
+    this.#cache.set(control, { state, held, looked: now });
     if (this.#cache.size > CACHED_DOWNLOADS) {
       this.#cache.delete(this.#cache.keys().next().value!);
     }
-    return held.piecesHere?.() === undefined ? undefined : held;
+    return held?.piecesHere?.() === undefined ? undefined : held;
   }
 }
 
-/** Says whether the manifest is still the one that was read; undefined if there is none. */
-function identityOf(control: string): string | undefined {
-  try {
-    const info = Deno.lstatSync(`${control}/manifest`);
-    if (!info.isFile || info.size > MAX_MANIFEST_SIZE || !Deno.lstatSync(control).isDirectory) {
-      return undefined;
-    }
-    return `${info.dev}:${info.ino}:${info.size}:${info.mtime?.getTime()}`;
-  } catch {
-    return undefined;
-  }
-}
-
-function read(store: string, digest: Digest, control: string): Held | undefined {
+function read(store: string, digest: Digest, control: string): Held | undefined | "unreadable" {
   try {
     const manifestBytes = Deno.readFileSync(`${control}/manifest`);
     const manifest = readManifest(digest, manifestBytes);
@@ -70,10 +68,10 @@ function read(store: string, digest: Digest, control: string): Held | undefined 
     const stream = contentStream(manifest);
     const held = { digest, path: control + TREE_SUFFIX, manifestBytes, manifest, stream };
     return { ...held, piecesHere: piecesOf(store, held) };
-  } catch {
-    // The fetching process finds out for itself, and this is only what it left for others. Nor are
-    // too many open files or a failing disk a reason to stop answering.
-    return undefined;
+  } catch (error) {
+    // A wrong manifest is found out by the fetching process itself. Nor are too many open files or a
+    // failing disk a reason to stop answering.
+    return error instanceof ShareError ? undefined : "unreadable";
   }
 }
 

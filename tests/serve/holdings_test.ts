@@ -4,6 +4,7 @@ import { verifyTree } from "../../lib/manifest/verify.ts";
 import { ContentReader } from "../../lib/serve/content.ts";
 import type { ServeEvent } from "../../lib/serve/events.ts";
 import { Holdings } from "../../lib/serve/holdings.ts";
+import { ManifestCache } from "../../lib/serve/manifest_cache.ts";
 import { needs } from "../skips.ts";
 import { Scratch } from "../store/sample.ts";
 import { directory, file, type Node } from "../vectors/trees.ts";
@@ -223,6 +224,68 @@ Deno.test("a store that cannot be read for the moment is no reason to fail", asy
   }
   assert.deepEqual(fixture.kinds(), ["trouble"]);
   assert.ok(fixture.holdings.find(digest) !== undefined, "it is not taken for damaged");
+});
+
+/** How many files are read whole while `act` runs. */
+function readsOf(act: () => void): number {
+  const { readFileSync } = Deno;
+  let count = 0;
+  Deno.readFileSync = (path) => (count++, readFileSync(path));
+  try {
+    act();
+  } finally {
+    Deno.readFileSync = readFileSync;
+  }
+  return count;
+}
+
+Deno.test("that something is here, and how large, is said without reading its manifest again", async () => {
+  using fixture = new Fixture();
+  const added = [await fixture.add(), await fixture.add(0, [file("other", "x")])];
+  const holdings = new Holdings(fixture.stores, () => {}, {
+    manifests: new ManifestCache({ room: 0, mostRoom: 0 }),
+  });
+  const sizes = () => added.map(({ digest }) => holdings.findAny(digest)?.stream.size);
+  assert.equal(readsOf(() => assert.deepEqual(sizes(), [11, 1])), 2);
+  assert.equal(readsOf(() => assert.deepEqual(sizes(), [11, 1])), 0);
+  assert.equal(
+    readsOf(() => {
+      const held = holdings.findAny(added[0]!.digest)!;
+      assert.deepEqual(held.manifestBytes, added[0]!.manifestBytes);
+      assert.equal(held.manifest.entries.length, 3);
+      assert.equal(held.stream.extents.length, 2);
+    }),
+    1,
+  );
+});
+
+Deno.test("a manifest that is another one now is read before it is said that it is here", async () => {
+  using fixture = new Fixture();
+  const { digest, path } = await fixture.add();
+  assert.ok(fixture.holdings.findAny(digest) !== undefined);
+  Deno.writeTextFileSync(`${path}/.manifest`, "D /x\n");
+  assert.equal(fixture.holdings.findAny(digest), undefined);
+  assert.deepEqual(fixture.kinds(), ["damaged"]);
+});
+
+Deno.test("a manifest that is spoilt when it is needed is damage, one that cannot be read is not", async () => {
+  using fixture = new Fixture();
+  const added = [await fixture.add(), await fixture.add(0, [file("other", "x")])];
+  const holdings = new Holdings(fixture.stores, () => {}, {
+    manifests: new ManifestCache({ room: 0, mostRoom: 0 }),
+  });
+  const [held] = [...added, ...added].map(({ digest }) => holdings.findAny(digest)!).slice(-2);
+  const { readFileSync } = Deno;
+  Deno.readFileSync = () => {
+    throw Object.assign(new Error("Too many open files"), { code: "EMFILE" });
+  };
+  try {
+    assert.throws(() => held!.manifestBytes, { code: "EMFILE" });
+  } finally {
+    Deno.readFileSync = readFileSync;
+  }
+  Deno.writeTextFileSync(`${added[0]!.path}/.manifest`, "D /x\n");
+  assert.throws(() => held!.manifestBytes, DamagedImplementation);
 });
 
 /** The old format does not say that "y" is not in "a". */

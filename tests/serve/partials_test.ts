@@ -220,3 +220,23 @@ Deno.test("a download that cannot be read just now is not there, and no reason t
   }
   assert.notEqual(fixture.holdings.findAny(origin.digest), undefined);
 });
+
+Deno.test("a manifest that nothing can be given of is read once, however often it is asked for", async () => {
+  using fixture = new Fixture();
+  const nodes = [directory("a"), file("a/x", "first"), file("y", "second")];
+  const origin = await addImplementation(fixture.scratch.directory("origin"), nodes, "sha1");
+  using download = new Download(fixture.store, origin);
+  const read = Deno.readFileSync;
+  const paths: (string | URL)[] = [];
+  Deno.readFileSync = (path) => (paths.push(path), read(path));
+  try {
+    for (let time = 0; time < 2; time++) {
+      assert.equal(fixture.holdings.findAny(origin.digest), undefined);
+      // Longer than it is taken to be as it was.
+      await delay(100);
+    }
+  } finally {
+    Deno.readFileSync = read;
+  }
+  assert.deepEqual(paths, [`${download.control}/manifest`]);
+});
