@@ -16,7 +16,7 @@ import { formatParts, type Manifest } from "../manifest/manifest.ts";
 import { verifyTree } from "../manifest/verify.ts";
 import { storeError } from "./errors.ts";
 import { addWithHelper } from "./helper.ts";
-import { matchListing } from "./listing.ts";
+import { FOLDED_NAMES_HINT, matchListing } from "./listing.ts";
 import { type Committed, putInPlace } from "./put_in_place.ts";
 import { removeTree } from "./remove.ts";
 import type { Staging } from "./staging.ts";
@@ -86,7 +86,8 @@ export function finishFile(path: string, entry: FileEntry): void {
  * @param manifest the unambiguous manifest of staging's digest
  * @throws ManifestMismatch when it is another digest's
  * @throws VerificationFailed when something is not as listed
- * @throws StoreFailed also when something is missing; the signal's reason
+ * @throws StoreFailed also when something is missing, or has the manifest's name where case does not
+ *   count; the signal's reason
  */
 export async function sealTree(
   staging: Staging,
@@ -239,6 +240,7 @@ function checkSymlink(path: string, entry: SymlinkEntry, hashName: string): void
 
 function writeManifest(tree: string, parts: Iterable<Uint8Array>): void {
   const path = `${tree}/${MANIFEST_NAME}`;
+  checkManifestName(tree, path);
   // One that is there may be read-only, or a symlink.
   removeTree(path);
   using file = Deno.openSync(path, { write: true, createNew: true });
@@ -246,6 +248,21 @@ function writeManifest(tree: string, parts: Iterable<Uint8Array>): void {
     for (let written = 0; written < part.length;) written += file.writeSync(part.subarray(written));
   }
   setMode(path, 0o444);
+}
+
+/** Where case does not count, a file that is listed as `.MANIFEST` has the manifest's name. */
+function checkManifestName(tree: string, path: string): void {
+  try {
+    Deno.lstatSync(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return;
+    throw cause;
+  }
+  for (const { name } of Deno.readDirSync(tree)) if (name === MANIFEST_NAME) return;
+  throw new StoreFailed(
+    `Cannot write ${JSON.stringify(path)}: a file of the implementation has that name`,
+    { hint: FOLDED_NAMES_HINT },
+  );
 }
 
 function isCommonTime(seconds: number): boolean {

@@ -3,6 +3,11 @@ import { type Entry, MANIFEST_NAME } from "../manifest/entry.ts";
 import { removeTree } from "./remove.ts";
 import { setMode } from "./store_directory.ts";
 
+/** What to do where two names lead to one file. */
+export const FOLDED_NAMES_HINT =
+  "if the file system takes names that differ only in case or accents for the same, " +
+  "choose a store on another one with: --store DIR";
+
 /**
  * Makes a directory of a staging tree have nothing but what is listed: the rest, whatever has the
  * name of a listed entry but is of another kind included, is removed.
@@ -32,8 +37,7 @@ export function matchListing(
   const there = new Set(Array.from(Deno.readDirSync(path), ({ name }) => name));
   const missing = [...kinds.keys()].find((name) => !there.has(name)) ?? "";
   throw new StoreFailed(`Cannot finish ${JSON.stringify(`${path}/${missing}`)}: it is not there`, {
-    hint: "if the file system takes names that differ only in case or accents for the same, " +
-      "choose a store on another one with: --store DIR",
+    hint: FOLDED_NAMES_HINT,
   });
 }
 
