@@ -101,7 +101,10 @@ function symlinksByPiece({ stream }: Held): Map<number, SymlinkEntry[]> {
     if (first.kind !== "symlink") continue;
     const last = Math.floor((offset + size - 1) / each);
     for (let piece = Math.floor(offset / each); piece <= last; piece++) {
-      byPiece.set(piece, [...byPiece.get(piece) ?? [], first]);
+      const links = byPiece.get(piece);
+      // Tens of thousands may be in one piece.
+      if (links === undefined) byPiece.set(piece, [first]);
+      else links.push(first);
     }
   }
   return byPiece;

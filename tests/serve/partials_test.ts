@@ -240,3 +240,40 @@ Deno.test("a manifest that nothing can be given of is read once, however often i
   }
   assert.deepEqual(paths, [`${download.control}/manifest`]);
 });
+
+/** How many elements of arrays are taken up one by one, in loops or to copy them, while `act` runs. */
+function elementsTakenUpBy(act: () => void): number {
+  const { prototype } = Array;
+  const iterate = prototype[Symbol.iterator];
+  let count = 0;
+  prototype[Symbol.iterator] = function (this: unknown[]) {
+    count += this.length;
+    return iterate.call(this) as ArrayIterator<unknown>;
+  };
+  try {
+    act();
+  } finally {
+    prototype[Symbol.iterator] = iterate;
+  }
+  return count;
+}
+
+Deno.test({
+  name: "many symlinks in one piece are taken up once, and all of them are waited for",
+  ...needs("posix"),
+  async fn() {
+    using fixture = new Fixture();
+    const links = Array.from({ length: 1000 }, (_, n) => symlink(`link${n}`, `target${n}`));
+    const origin = await fixture.origin(links);
+    using download = new Download(fixture.store, origin);
+    download.set(2, 0);
+    const find = () => fixture.holdings.findAny(origin.digest)!;
+    assert.ok(elementsTakenUpBy(find) < 10 * links.length);
+    assert.deepEqual(find().piecesHere!(), Uint8Array.of(0));
+    download.makeSymlinks();
+    Deno.removeSync(`${download.tree}/link999`);
+    assert.deepEqual(find().piecesHere!(), Uint8Array.of(0));
+    Deno.symlinkSync("target999", `${download.tree}/link999`);
+    assert.deepEqual(find().piecesHere!(), Uint8Array.of(1));
+  },
+});
