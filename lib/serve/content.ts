@@ -90,7 +90,8 @@ export class ContentReader {
   /**
    * Fills `into`, which must not be larger than what is left, with the next bytes.
    *
-   * @throws DamagedImplementation when a file is not as the manifest lists it
+   * @throws DamagedImplementation when a file is not as the manifest lists it; the system's error when
+   *   one cannot be opened for another reason
    */
   read(into: Uint8Array): void {
     // A file that is open is read on, and is the last one that was opened.

@@ -4,7 +4,9 @@ import { type FileEntry, pathOf, type SymlinkEntry } from "../manifest/entry.ts"
 
 /**
  * How long a directory's listing is relied on, in milliseconds. What the owner of the store puts into
- * a file's place within it is opened; it is not given on, as its hash is another one.
+ * a file's place within it is opened; it is not given on, as its hash is another one. A pipe keeps the
+ * server waiting until somebody writes to it: Deno opens nothing without waiting, and looking at each
+ * file first would take as long as opening it.
  */
 const LISTING_MS = 1000;
 
@@ -45,25 +47,45 @@ export class ListedTree {
   }
 
   /**
-   * Opens a file for reading; the caller closes it.
+   * Opens a file for reading, for who goes without it if that fails, for whatever reason; the caller
+   * closes it.
    *
-   * @throws DamagedImplementation when it is not as the manifest lists it
+   * @throws DamagedImplementation when it is not as the manifest lists it, or cannot be opened
    */
   open(entry: FileEntry): Deno.FsFile {
-    return this.openAndLook(entry).file;
+    try {
+      return this.#open(entry).file;
+    } catch (cause) {
+      if (cause instanceof DamagedImplementation) throw cause;
+      throw this.damaged(entry, cause instanceof Error ? cause.message : String(cause));
+    }
   }
 
-  /** Opens as `open` does, and says what was opened. */
+  /**
+   * Opens a file whose bytes may be given on before their hash is known, or without one, and says what
+   * was opened; the caller closes it.
+   *
+   * @throws DamagedImplementation when it is not as the manifest lists it; the system's error when it
+   *   cannot be opened for another reason
+   */
   openAndLook(entry: FileEntry): { file: Deno.FsFile; info: Deno.FileInfo } {
+    return this.#open(entry);
+  }
+
+  #open(entry: FileEntry): { file: Deno.FsFile; info: Deno.FileInfo } {
     const path = this.#pathOf(entry);
     const seen = this.#lookAt(path, entry);
     const file = this.#look(() => Deno.openSync(path), entry);
-    const info = file.statSync();
-    if (info.dev !== seen.dev || info.ino !== seen.ino || info.size !== entry.size) {
-      file.close();
+    try {
+      const info = file.statSync();
+      if (info.dev === seen.dev && info.ino === seen.ino && info.size === entry.size) {
+        return { file, info };
+      }
       throw this.damaged(entry, "it changed while it was opened");
+    } catch (error) {
+      file.close();
+      throw error;
     }
-    return { file, info };
   }
 
   /**
@@ -71,7 +93,8 @@ export class ListedTree {
    * was looked at, and whether more follows, is left out: the bytes may be given on only if they have
    * the listed hash.
    *
-   * @throws DamagedImplementation when it is not as the manifest lists it
+   * @throws DamagedImplementation when it is not as the manifest lists it; the system's error when it
+   *   cannot be opened for another reason
    */
   readToHash(entry: FileEntry, into: Uint8Array): void {
     const path = this.#pathOf(entry);
@@ -103,7 +126,8 @@ export class ListedTree {
   /**
    * The bytes of a symlink's target.
    *
-   * @throws DamagedImplementation when there is no symlink with a target of the listed size
+   * @throws DamagedImplementation when there is no symlink with a target of the listed size; the
+   *   system's error when it cannot be read for another reason
    */
   readLink(entry: SymlinkEntry): Uint8Array {
     const path = this.#pathOf(entry);
@@ -181,7 +205,27 @@ export class ListedTree {
     try {
       return look();
     } catch (cause) {
-      throw this.damaged(entry, cause instanceof Error ? cause.message : String(cause));
+      if (!isOfTheTree(cause)) throw cause;
+      throw this.damaged(entry, cause.message);
     }
   }
+}
+
+const OF_THE_TREE = [
+  Deno.errors.NotFound,
+  Deno.errors.NotADirectory,
+  Deno.errors.IsADirectory,
+  Deno.errors.PermissionDenied,
+  Deno.errors.FilesystemLoop,
+  Deno.errors.InvalidData,
+];
+
+/** Deno gives these without a class: not a symlink, where one is read; a name that is too long. */
+const CODES_OF_THE_TREE = new Set<unknown>(["EINVAL", "ENAMETOOLONG"]);
+
+/** Whether what failed says something of the tree: too many open files or a failing disk do not. */
+function isOfTheTree(cause: unknown): cause is Error {
+  if (!(cause instanceof Error)) return false;
+  return OF_THE_TREE.some((type) => cause instanceof type) ||
+    "code" in cause && CODES_OF_THE_TREE.has(cause.code);
 }

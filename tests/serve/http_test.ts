@@ -221,3 +221,34 @@ Deno.test("an empty tree has an empty content stream", async () => {
   assert.equal(await whole.text(), "");
   assert.equal((await answering.ask(path, { headers: { range: "bytes=0-0" } })).status, 416);
 });
+
+Deno.test("an answer that the system fails is broken off, and nothing is taken for damaged", async () => {
+  using answering = new Answering();
+  const { digest } = await answering.add([file("a", noise(1, 600_000))]);
+  const { openSync } = Deno;
+  const routes = ["content", "pieces/0", "piece-digests"].map((what) =>
+    `/implementation/${digest}/${what}`
+  );
+  Deno.openSync = () => {
+    throw Object.assign(new Error("Too many open files"), { code: "EMFILE" });
+  };
+  try {
+    for (const route of routes) {
+      for (const coding of ["identity", "zstd"]) {
+        const bytes = async () => {
+          return await (await answering.ask(route, { headers: { "accept-encoding": coding } }))
+            .bytes();
+        };
+        await assert.rejects(bytes, /Too many open files/);
+      }
+    }
+  } finally {
+    Deno.openSync = openSync;
+  }
+  assert.ok(answering.events.every(({ kind }) => kind !== "damaged"));
+  for (const route of routes) {
+    const response = await answering.ask(route);
+    assert.equal(response.status, 200);
+    await response.bytes();
+  }
+});

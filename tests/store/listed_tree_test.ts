@@ -269,3 +269,48 @@ Deno.test({
     assert.throws(() => readLink(implementation, "d/link"), /"d" should be a directory/);
   },
 });
+
+function trouble(): never {
+  throw Object.assign(new Error("Too many open files (os error 24)"), { code: "EMFILE" });
+}
+
+Deno.test({
+  name: "a failing system is no damage, except for who goes without the file then",
+  ...needs("posix"),
+  async fn() {
+    using fixture = new Fixture();
+    const implementation = await fixture.add();
+    const top = fileOf(implementation, "top");
+    const tree = new ListedTree(implementation.digest, implementation.path);
+    const { openSync, readLinkSync } = Deno;
+    Deno.openSync = trouble;
+    Deno.readLinkSync = trouble;
+    try {
+      assert.throws(() => tree.openAndLook(top), { code: "EMFILE" });
+      assert.throws(() => tree.readToHash(top, new Uint8Array(top.size)), { code: "EMFILE" });
+      assert.throws(() => readLink(implementation, "link"), { code: "EMFILE" });
+      assert.throws(() => tree.open(top), DamagedImplementation);
+    } finally {
+      Object.assign(Deno, { openSync, readLinkSync });
+    }
+  },
+});
+
+Deno.test({
+  name: "a file that cannot be asked what it is, is not left open",
+  sanitizeResources: true,
+  ...needs("posix"),
+  async fn() {
+    using fixture = new Fixture();
+    const implementation = await fixture.add();
+    const tree = new ListedTree(implementation.digest, implementation.path);
+    const { prototype } = Deno.FsFile;
+    const { statSync } = prototype;
+    prototype.statSync = trouble;
+    try {
+      assert.throws(() => tree.openAndLook(fileOf(implementation, "top")), { code: "EMFILE" });
+    } finally {
+      prototype.statSync = statSync;
+    }
+  },
+});
