@@ -48,7 +48,8 @@ export class ListedTree {
 
   /**
    * Opens a file for reading, for who goes without it if that fails, for whatever reason; the caller
-   * closes it.
+   * closes it. Its bytes are to be used only if they have the listed hash: directories are not looked
+   * at again.
    *
    * @throws DamagedImplementation when it is not as the manifest lists it, or cannot be opened
    */
@@ -63,13 +64,22 @@ export class ListedTree {
 
   /**
    * Opens a file whose bytes may be given on before their hash is known, or without one, and says what
-   * was opened; the caller closes it.
+   * was opened; the caller closes it. All directories on the way are looked at again: one may have
+   * become a symlink since this answer began.
    *
    * @throws DamagedImplementation when it is not as the manifest lists it; the system's error when it
    *   cannot be opened for another reason
    */
   openAndLook(entry: FileEntry): { file: Deno.FsFile; info: Deno.FileInfo } {
-    return this.#open(entry);
+    const opened = this.#open(entry);
+    try {
+      // Once it is open: what they become from now on makes no difference to it.
+      this.#checkDirectory(entry.directory, entry, new Set());
+      return opened;
+    } catch (error) {
+      opened.file.close();
+      throw error;
+    }
   }
 
   #open(entry: FileEntry): { file: Deno.FsFile; info: Deno.FileInfo } {
@@ -148,7 +158,7 @@ export class ListedTree {
 
   /** The path of an entry whose directories are real. */
   #pathOf(entry: FileEntry | SymlinkEntry): string {
-    this.#checkDirectory(entry.directory, entry);
+    this.#checkDirectory(entry.directory, entry, this.#directories);
     return `${this.#root}/${pathOf(entry)}`;
   }
 
@@ -192,13 +202,18 @@ export class ListedTree {
     return seen;
   }
 
-  #checkDirectory(directory: string, entry: FileEntry | SymlinkEntry): void {
-    if (this.#directories.has(directory)) return;
-    const slash = directory.lastIndexOf("/");
-    this.#checkDirectory(slash < 0 ? "" : directory.slice(0, slash), entry);
-    const seen = this.#look(() => Deno.lstatSync(`${this.#root}/${directory}`), entry);
+  /** @param known those that need not be looked at; others are added */
+  #checkDirectory(directory: string, entry: FileEntry | SymlinkEntry, known: Set<string>): void {
+    if (known.has(directory)) return;
+    let path = this.#root;
+    if (directory !== "") {
+      const slash = directory.lastIndexOf("/");
+      this.#checkDirectory(slash < 0 ? "" : directory.slice(0, slash), entry, known);
+      path += `/${directory}`;
+    }
+    const seen = this.#look(() => Deno.lstatSync(path), entry);
     if (!seen.isDirectory) throw this.damaged(entry, `"${directory}" should be a directory`);
-    this.#directories.add(directory);
+    known.add(directory);
   }
 
   #look<T>(look: () => T, entry: FileEntry | SymlinkEntry): T {

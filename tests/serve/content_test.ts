@@ -7,7 +7,7 @@ import type { Held } from "../../lib/serve/held.ts";
 import { CHUNK_SIZE } from "../../lib/wire/limits.ts";
 import { needs } from "../skips.ts";
 import { Scratch } from "../store/sample.ts";
-import { file, type Node } from "../vectors/trees.ts";
+import { directory, file, type Node } from "../vectors/trees.ts";
 import {
   addImplementation,
   concatenate,
@@ -181,5 +181,28 @@ Deno.test({
     const { bytes, error } = readAll(new ContentReader(held, 0, held.stream.size));
     assert.ok(error instanceof DamagedImplementation);
     assert.equal(bytes.length, 0);
+  },
+});
+
+Deno.test({
+  name: "of a file that is in part outside of the range nothing is read behind a new symlink",
+  ...needs("posix"),
+  async fn() {
+    using scratch = new Scratch();
+    const elsewhere = scratch.directory("elsewhere");
+    Deno.writeTextFileSync(`${elsewhere}/b`, "SECRET".repeat(100));
+    const implementation = await addImplementation(scratch.directory("store"), [
+      directory("d"),
+      file("d/a", noise(1, 2 * CHUNK_SIZE)),
+      file("d/b", noise(2, 600)),
+    ]);
+    const held = heldOf(implementation);
+    const reader = new ContentReader(held, 0, held.stream.size - 1);
+    reader.next();
+    Deno.renameSync(`${implementation.path}/d`, `${implementation.path}/was`);
+    Deno.symlinkSync(elsewhere, `${implementation.path}/d`);
+    const { bytes, error } = readAll(reader);
+    assert.ok(error instanceof DamagedImplementation);
+    assert.equal(bytes.length, CHUNK_SIZE);
   },
 });

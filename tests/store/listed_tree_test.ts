@@ -314,3 +314,22 @@ Deno.test({
     }
   },
 });
+
+for (const replaced of ["d", "d/e", ""]) {
+  Deno.test({
+    name: `"${replaced}" that becomes a symlink is not followed where no hash decides`,
+    ...needs("posix"),
+    async fn() {
+      using fixture = new Fixture();
+      const implementation = await fixture.add();
+      const { digest, path } = implementation;
+      const deep = fileOf(implementation, "d/e/deep");
+      const tree = new ListedTree(digest, path);
+      tree.openAndLook(deep).file.close();
+      const place = `${path}/${replaced}`.replace(/\/$/, "");
+      Deno.renameSync(place, `${fixture.outside}/moved`);
+      Deno.symlinkSync(`${fixture.outside}/moved`, place);
+      assert.throws(() => tree.openAndLook(deep), /should be a directory/);
+    },
+  });
+}
