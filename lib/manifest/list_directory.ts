@@ -1,4 +1,5 @@
 import { UnsupportedTree } from "../errors.ts";
+import type { Entry } from "./entry.ts";
 import { compareNames } from "./name_order.ts";
 import { nameProblem } from "./safe_path.ts";
 
@@ -23,6 +24,13 @@ export function listDirectory(path: string): Deno.DirEntry[] {
     if (index > 0 && name === entries[index - 1]!.name) throw notUnicode(path, name);
   }
   return entries;
+}
+
+/** What a manifest could list it as; undefined for a device, a pipe or a socket. */
+export function kindOf(found: Deno.DirEntry): Entry["kind"] | undefined {
+  if (found.isFile) return "file";
+  if (found.isDirectory) return "directory";
+  return found.isSymlink ? "symlink" : undefined;
 }
 
 /**

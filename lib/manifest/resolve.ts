@@ -1,7 +1,7 @@
 import { DamagedImplementation } from "../errors.ts";
 import { digestOfParts } from "./digest_of.ts";
 import { type Entries, type Entry, MANIFEST_NAME } from "./entry.ts";
-import { listDirectory } from "./list_directory.ts";
+import { kindOf, listDirectory } from "./list_directory.ts";
 import { formatParts, type Manifest } from "./manifest.ts";
 
 /**
@@ -73,12 +73,6 @@ class Resolved implements Entries {
   *[Symbol.iterator](): Generator<Entry> {
     for (let index = 0; index < this.length; index++) yield this.at(index)!;
   }
-}
-
-function kindOf(found: Deno.DirEntry): Entry["kind"] | undefined {
-  if (found.isFile) return "file";
-  if (found.isDirectory) return "directory";
-  return found.isSymlink ? "symlink" : undefined;
 }
 
 function damaged(manifest: Manifest, path: string, reason: string): DamagedImplementation {

@@ -1,5 +1,6 @@
 import { StoreFailed } from "../errors.ts";
 import { type Entry, MANIFEST_NAME } from "../manifest/entry.ts";
+import { kindOf } from "../manifest/list_directory.ts";
 import { removeTree } from "./remove.ts";
 import { setMode } from "./store_directory.ts";
 
@@ -39,10 +40,4 @@ export function matchListing(
   throw new StoreFailed(`Cannot finish ${JSON.stringify(`${path}/${missing}`)}: it is not there`, {
     hint: FOLDED_NAMES_HINT,
   });
-}
-
-function kindOf(found: Deno.DirEntry): Entry["kind"] | undefined {
-  if (found.isFile) return "file";
-  if (found.isSymlink) return "symlink";
-  return found.isDirectory ? "directory" : undefined;
 }
