@@ -1,4 +1,3 @@
-import { NetworkFailed } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { NetworkInterface } from "../net/interfaces.ts";
 import { QuerySocket } from "../net/hear.ts";
@@ -10,6 +9,7 @@ import { CompressedPieces } from "./compressed_pieces.ts";
 import type { ReportServe } from "./events.ts";
 import { Holdings } from "./holdings.ts";
 import { answering } from "./http.ts";
+import { listen } from "./listening.ts";
 import { respond } from "./responder.ts";
 import { UploadLimit } from "./upload_limit.ts";
 
@@ -86,8 +86,8 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
     compressed,
     limit: uploadLimit === undefined ? undefined : new UploadLimit(uploadLimit),
   });
-  const servers = listen(options.port, handler);
-  const port = servers[0]!.addr.port;
+  const listening = listen(options.port, handler, { report });
+  const { port } = listening;
   const id = randomHex();
   const pending = new Set<Digest>();
 
@@ -114,8 +114,7 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
     ? announce({ port, id, names: options.names, interfaces: options.interfaces, access }, report)
     : undefined;
 
-  const finished = Promise.all([responding, ...servers.map((server) => server.finished)])
-    .then(() => {});
+  const finished = Promise.all([responding, listening.finished]).then(() => {});
   return {
     port,
     id,
@@ -130,7 +129,7 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
       socket?.[Symbol.dispose]();
       const goodbye = announcing?.stop();
       stopping.abort();
-      const ended = Promise.all(servers.map((server) => server.shutdown())).then(() => finished);
+      const ended = listening.stop().then(() => finished);
       await goodbye;
       if (await within(SHUTDOWN_MS, ended)) return;
       abort.abort(new Error("the server was told to stop"));
@@ -148,45 +147,4 @@ async function within(milliseconds: number, coming: Promise<void>): Promise<bool
   } finally {
     clearTimeout(timer);
   }
-}
-
-type HttpServer = Deno.HttpServer<Deno.NetAddr>;
-
-/**
- * Listens for IPv6 and IPv4: on one socket where the system takes both with one, as Linux does, on
- * two where it does not, and on one of them where the other family is switched off.
- */
-function listen(
-  port: number,
-  handler: Deno.ServeHandler<Deno.NetAddr>,
-): HttpServer[] {
-  const servers: HttpServer[] = [];
-  const failures: unknown[] = [];
-  for (const hostname of ["::", "0.0.0.0"]) {
-    try {
-      const wanted = servers[0]?.addr.port ?? port;
-      servers.push(
-        Deno.serve({ hostname, port: wanted, handler, onListen: () => {}, onError }),
-      );
-    } catch (cause) {
-      failures.push(cause);
-    }
-  }
-  if (servers.length > 0) return servers;
-  const cause = failures.find((failure) => failure instanceof Deno.errors.AddrInUse) ?? failures[0];
-  if (cause instanceof Deno.errors.AddrInUse) {
-    throw new NetworkFailed(`Cannot listen on TCP port ${port}: it is in use`, {
-      hint: `another 0share may be running; choose another port with -p, or any with -p 0`,
-      cause,
-    });
-  }
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  throw new NetworkFailed(`Cannot listen on TCP port ${port}: ${reason}`, {
-    hint: port < 1024 ? "ports below 1024 need root; choose another with -p" : undefined,
-    cause,
-  });
-}
-
-function onError(): Response {
-  return new Response("Internal error\n", { status: 500 });
 }

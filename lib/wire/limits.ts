@@ -171,6 +171,18 @@ export const BUSY_RETRY_SECONDS = 2;
 /** How long a reader may take nothing of an answer before its place is given to others. */
 export const STALLED_READER_MS = 30_000;
 
+/**
+ * How long after it could not accept a connection a server listens again, the first time: idle
+ * connections are closed meanwhile, which may be all that was needed.
+ */
+export const LISTEN_AGAIN_MS = 100;
+
+/** The same at most: doubled each time, so that a machine without open files is not kept busy. */
+export const LISTEN_AGAIN_MOST_MS = 5000;
+
+/** How long a server tries to listen again: whoever took the port or the files may give them back. */
+export const LISTENING_IN_VAIN_MS = 5 * 60 * 1000;
+
 /** How long running transfers may go on after the server was told to stop. */
 export const SHUTDOWN_MS = 5000;
 
