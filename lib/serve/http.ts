@@ -49,8 +49,8 @@ export function answering(
 ): Deno.ServeHandler<Deno.NetAddr> {
   const { report } = options;
   const answerer = new Answerer(holdings, options);
-  return (request, { remoteAddr }) => {
-    const from = unmapped(remoteAddr.hostname);
+  return (request, info) => {
+    const from = unmapped(info.remoteAddr.hostname);
     if (!access.admits(from)) {
       report({ kind: "refused", from, reason: "its address is not allowed" });
       return say(403, "This address is not served here");
@@ -67,7 +67,7 @@ export function answering(
       return response;
     };
     const route = parseRoute(path, requestQuery(request.url));
-    const response = answerer.answer({ request, from }, route);
+    const response = answerer.answer({ request, from, completed: info.completed }, route);
     return response instanceof Response ? answered(response) : response.then(answered);
   };
 }

@@ -3,15 +3,13 @@ import { BUSY_RETRY_SECONDS, CHUNK_SIZE } from "../wire/limits.ts";
 import { bodyOf, type Source } from "./body.ts";
 import type { ReportServe } from "./events.ts";
 import type { Held } from "./held.ts";
+import { type Place, Places, type Reader } from "./places.ts";
 import { say } from "./responses.ts";
-import { Transfers } from "./transfers.ts";
 import type { UploadLimit } from "./upload_limit.ts";
 
 /** One request, as far as answers depend on it. */
-export interface Call {
+export interface Call extends Reader {
   readonly request: Request;
-  /** The address it came from. */
-  readonly from: string;
 }
 
 /** What is to be sent, when there is a place for it. */
@@ -36,7 +34,7 @@ export interface SenderOptions {
 /** Sends bodies: not too many at a time, not too fast, and says how each ended. */
 export class Sender {
   readonly #options: SenderOptions;
-  readonly #transfers = new Transfers();
+  readonly #places = new Places();
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -50,18 +48,18 @@ export class Sender {
       const body = unknown ? new ReadableStream({ start: (body) => body.close() }) : null;
       return new Response(body, { status, headers });
     }
-    const leave = this.#transfers.begin(call.from);
-    if (leave === undefined) return busy("Too many transfers are under way");
+    const leave = this.#places.forTransfer(call);
+    if (leave === undefined) return tooMany();
     const { report, signal, onDamage } = this.#options;
     let source: Source;
     try {
       source = open(headers);
     } catch (error) {
-      leave();
+      leave(error);
       throw error;
     }
     const body = bodyOf(this.#limited(source, call), signal, (error, bytes) => {
-      leave();
+      leave(error);
       over?.(error);
       if (error instanceof DamagedImplementation) onDamage(held, error);
       const reason = error instanceof Error ? error.message : undefined;
@@ -70,24 +68,34 @@ export class Sender {
     return new Response(body, { status, headers });
   }
 
-  /** Sends what is in memory already: it takes no place, but no less time than anything else. */
+  /** Sends what is in memory already, in no less time than anything else. */
   sendBytes(call: Call, bytes: Uint8Array<ArrayBuffer>, headers: Headers): Response {
     headers.set("content-length", String(bytes.length));
     if (call.request.method === "HEAD") return new Response(null, { headers });
+    const leave = this.#places.forBytes(call);
+    if (leave === undefined) return tooMany();
     if (this.#options.limit === undefined && bytes.length <= CHUNK_SIZE) {
+      leave(undefined);
       return new Response(bytes, { headers });
     }
-    // A large manifest is not copied as a whole for everyone who asks.
+    return new Response(this.#inChunks(call, bytes, leave), { headers });
+  }
+
+  /** A large manifest is not copied as a whole for everyone who asks. */
+  #inChunks(call: Call, bytes: Uint8Array, leave: Place): ReadableStream<Uint8Array> {
     let at = 0;
     const next = () => at < bytes.length ? bytes.subarray(at, at += CHUNK_SIZE) : undefined;
     const source = { next, close: () => {} };
-    const body = bodyOf(this.#limited(source, call), this.#options.signal, () => {});
-    return new Response(body, { headers });
+    return bodyOf(this.#limited(source, call), this.#options.signal, leave);
   }
 
-  #limited(source: Source, { from }: Call): Source {
+  #limited(source: Source, { from }: Reader): Source {
     return this.#options.limit?.limited(source, from) ?? source;
   }
+}
+
+function tooMany(): Response {
+  return busy("Too many transfers are under way");
 }
 
 /** Asks to come back in a moment. */

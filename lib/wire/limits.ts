@@ -165,6 +165,16 @@ export const MAX_TRANSFERS = 64;
 /** The same for one address: a fetch has some at once, and nobody may take all places. */
 export const MAX_TRANSFERS_PER_ADDRESS = 16;
 
+/**
+ * Answers with a body, manifests too, that are not sent in full: what waits for a reader that takes
+ * nothing is in memory, some chunks each, and cannot be taken back before its connection ends. Far
+ * more than transfers, for those who stall lose their place, and a room asks for a manifest at once.
+ */
+export const MAX_UNSENT = 256;
+
+/** The same for one address: its transfers, and as many manifests. */
+export const MAX_UNSENT_PER_ADDRESS = 32;
+
 /** When a peer that found no place should ask again, in seconds. */
 export const BUSY_RETRY_SECONDS = 2;
 

@@ -31,12 +31,19 @@ export class Answering implements Disposable {
   /** Asks without a connection, as if from `from`. */
   async ask(
     path: string,
-    options: { method?: string; headers?: Record<string, string>; from?: string } = {},
+    options: {
+      method?: string;
+      headers?: Record<string, string>;
+      from?: string;
+      /** Settles when the answer has left; it has by default. */
+      completed?: Promise<void>;
+    } = {},
   ): Promise<Response> {
     const { method = "GET", headers = {}, from = "192.168.1.2" } = options;
+    const { completed = Promise.resolve() } = options;
     const request = new Request(`http://127.0.0.1${path}`, { method, headers });
     const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname: from, port: 50_000 };
-    return await this.handler(request, { remoteAddr, completed: Promise.resolve() });
+    return await this.handler(request, { remoteAddr, completed });
   }
 
   listen(): Deno.HttpServer<Deno.NetAddr> {

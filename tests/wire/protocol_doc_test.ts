@@ -237,6 +237,8 @@ Deno.test("the limits are those of the program", () => {
     "unpacked archive": limits.MAX_UNPACKED_SIZE,
     "transfers that a server has under way": limits.MAX_TRANSFERS,
     "transfers that it has under way to an address": limits.MAX_TRANSFERS_PER_ADDRESS,
+    "answers that are not sent in full": limits.MAX_UNSENT,
+    "answers that are not sent, to an address": limits.MAX_UNSENT_PER_ADDRESS,
     "answers to queries of an address, a second": limits.QUERIES_PER_SECOND,
     "message of multicast DNS": limits.MAX_DNS_MESSAGE_SIZE,
     "questions and records of such a message": limits.MAX_DNS_ENTRIES,
