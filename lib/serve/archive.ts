@@ -2,7 +2,7 @@ import { createHash, hash } from "node:crypto";
 import { pipeline, Readable } from "node:stream";
 import { createGzip, createZstdCompress } from "node:zlib";
 import { hashNameOf } from "../manifest/digest.ts";
-import { type Entry, type FileEntry, pathOf } from "../manifest/entry.ts";
+import { type Entry, type FileEntry, pathOf, type SymlinkEntry } from "../manifest/entry.ts";
 import { CHUNK_SIZE } from "../wire/limits.ts";
 import { TAR_END, tarHeader, type TarMember, tarPadding, tarSize } from "../wire/tar_writer.ts";
 import { hasZstd } from "../wire/zstd.ts";
@@ -22,23 +22,34 @@ export function chooseCoding(header: string | null): Coding {
   return accepted.has("zstd") && hasZstd() ? "zstd" : accepted.has("gzip") ? "gzip" : "identity";
 }
 
+/** What tars take, in bytes: to know it, every entry and every symlink has to be looked at. */
+const sizes = new WeakMap<Held, number>();
+
+/**
+ * The size in bytes of an implementation's tar.
+ *
+ * @throws DamagedImplementation when a symlink is not as the manifest lists it
+ */
+export function archiveSize(held: Held): number {
+  let size = sizes.get(held);
+  if (size === undefined) {
+    size = tarSize(membersOf(held));
+    sizes.set(held, size);
+  }
+  return size;
+}
+
 /** A whole implementation as a tar: every file is hashed, and its last bytes wait for its hash. */
 export class ArchiveSource implements Source {
-  /** In bytes; undefined when only sending it would tell. */
-  readonly size: number | undefined;
   readonly #held: Held;
   readonly #tree: ListedTree;
-  readonly #members: readonly TarMember[];
   readonly #coding: Coding;
   #parts: AsyncIterator<Uint8Array> | Iterator<Uint8Array> | undefined;
 
-  /** @throws DamagedImplementation when a symlink is not as the manifest lists it */
   constructor(held: Held, coding: Coding) {
     this.#held = held;
     this.#tree = new ListedTree(held.digest, held.path, { many: true });
-    this.#members = Array.from(held.manifest.entries, (entry) => this.#memberOf(entry));
     this.#coding = coding;
-    this.size = coding === "identity" ? tarSize(this.#members) : undefined;
   }
 
   async next(): Promise<Uint8Array | undefined> {
@@ -53,9 +64,8 @@ export class ArchiveSource implements Source {
   }
 
   *#archive(): Generator<Uint8Array> {
-    let index = 0;
     for (const entry of this.#held.manifest.entries) {
-      yield tarHeader(this.#members[index++]!);
+      yield tarHeader(memberOf(entry, this.#tree));
       if (entry.kind !== "file") continue;
       yield* this.#content(entry);
       yield new Uint8Array(tarPadding(entry.size));
@@ -87,20 +97,28 @@ export class ArchiveSource implements Source {
   #check(entry: FileEntry, found: string): void {
     if (found !== entry.hash) throw this.#tree.damaged(entry, "its hash is not the listed one");
   }
+}
 
-  #memberOf(entry: Entry): TarMember {
-    const file = entry.kind === "file";
-    return {
-      path: pathOf(entry),
-      kind: entry.kind,
-      size: file ? entry.size : 0,
-      executable: file && entry.executable,
-      mtime: entry.kind === "symlink" ? 0 : entry.mtime ?? 0,
-      linkname: entry.kind === "symlink"
-        ? new TextDecoder().decode(this.#tree.readLink(entry))
-        : "",
-    };
-  }
+function* membersOf(held: Held): Generator<TarMember> {
+  const tree = new ListedTree(held.digest, held.path);
+  for (const entry of held.manifest.entries) yield memberOf(entry, tree);
+}
+
+function memberOf(entry: Entry, tree: ListedTree): TarMember {
+  const file = entry.kind === "file";
+  return {
+    path: pathOf(entry),
+    kind: entry.kind,
+    size: file ? entry.size : 0,
+    executable: file && entry.executable,
+    mtime: entry.kind === "symlink" ? 0 : entry.mtime ?? 0,
+    linkname: entry.kind === "symlink" ? targetOf(entry, tree) : "",
+  };
+}
+
+function targetOf(entry: SymlinkEntry, tree: ListedTree): string {
+  const target = tree.readLink(entry);
+  return new TextDecoder().decode(target);
 }
 
 /** The same bytes in larger parts: thousands of small ones cost more than their content. */

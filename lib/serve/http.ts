@@ -10,7 +10,7 @@ import {
 } from "../wire/routes.ts";
 import { hasZstd } from "../wire/zstd.ts";
 import type { Access } from "./access.ts";
-import { ArchiveSource, chooseCoding, type Coding } from "./archive.ts";
+import { archiveSize, ArchiveSource, chooseCoding, type Coding } from "./archive.ts";
 import { AvailabilityAnswers } from "./availability.ts";
 import type { CompressedPieces } from "./compressed_pieces.ts";
 import { ContentReader } from "./content.ts";
@@ -206,8 +206,15 @@ class Answerer {
   ): Response {
     const headers = headersFor(held, "application/x-tar");
     for (const [name, value] of Object.entries(extra)) headers.set(name, value);
-    const archive = new ArchiveSource(held, coding);
-    if (archive.size !== undefined) headers.set("content-length", String(archive.size));
-    return this.#sender.send(call, held, { status: 200, headers, open: () => archive });
+    // Not for an answer that finds no place: it may take a look at every entry.
+    const tellSize = (headers: Headers) => {
+      if (coding === "identity") headers.set("content-length", String(archiveSize(held)));
+    };
+    if (call.request.method === "HEAD") tellSize(headers);
+    const open = (headers: Headers) => {
+      tellSize(headers);
+      return new ArchiveSource(held, coding);
+    };
+    return this.#sender.send(call, held, { status: 200, headers, open });
   }
 }

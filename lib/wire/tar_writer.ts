@@ -20,8 +20,6 @@ const TYPEFLAGS = { file: "0", symlink: "2", directory: "5" } as const;
 /** What ends an archive. */
 export const TAR_END: Uint8Array<ArrayBuffer> = new Uint8Array(2 * BLOCK);
 
-const encoder = new TextEncoder();
-
 /**
  * What goes before a member's content: a header block of POSIX's ustar format, and before that, where
  * the block cannot hold a name, size or time exactly, an extended header (pax).
@@ -125,5 +123,5 @@ function recordsOf(member: TarMember): Uint8Array<ArrayBuffer> | undefined {
  * for which characters is not said. Names that could be halved are not: a record does for all.
  */
 function fits(name: string): boolean {
-  return name.length <= 100 && encoder.encode(name).length === name.length;
+  return name.length <= 100 && /^[\0-\x7f]*$/.test(name);
 }
