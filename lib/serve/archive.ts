@@ -65,7 +65,7 @@ export class ArchiveSource implements Source {
 
   *#archive(): Generator<Uint8Array> {
     for (const entry of this.#held.manifest.entries) {
-      yield tarHeader(memberOf(entry, this.#tree));
+      yield tarHeader(memberOf(entry, this.#held, this.#tree));
       if (entry.kind !== "file") continue;
       yield* this.#content(entry);
       yield new Uint8Array(tarPadding(entry.size));
@@ -101,10 +101,10 @@ export class ArchiveSource implements Source {
 
 function* membersOf(held: Held): Generator<TarMember> {
   const tree = new ListedTree(held.digest, held.path);
-  for (const entry of held.manifest.entries) yield memberOf(entry, tree);
+  for (const entry of held.manifest.entries) yield memberOf(entry, held, tree);
 }
 
-function memberOf(entry: Entry, tree: ListedTree): TarMember {
+function memberOf(entry: Entry, held: Held, tree: ListedTree): TarMember {
   const file = entry.kind === "file";
   return {
     path: pathOf(entry),
@@ -112,12 +112,15 @@ function memberOf(entry: Entry, tree: ListedTree): TarMember {
     size: file ? entry.size : 0,
     executable: file && entry.executable,
     mtime: entry.kind === "symlink" ? 0 : entry.mtime ?? 0,
-    linkname: entry.kind === "symlink" ? targetOf(entry, tree) : "",
+    linkname: entry.kind === "symlink" ? targetOf(entry, held, tree) : "",
   };
 }
 
-function targetOf(entry: SymlinkEntry, tree: ListedTree): string {
+function targetOf(entry: SymlinkEntry, held: Held, tree: ListedTree): string {
   const target = tree.readLink(entry);
+  if (hash(hashNameOf(held.manifest.algorithm), target, "hex") !== entry.hash) {
+    throw tree.damaged(entry, "its target is not the listed one");
+  }
   return new TextDecoder().decode(target);
 }
 

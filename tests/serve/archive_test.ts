@@ -88,3 +88,36 @@ Deno.test({
     assert.equal(links.count, 2);
   },
 });
+
+for (const format of ["tar", "tar.gz"]) {
+  Deno.test({
+    name: `a symlink with another target of the same length breaks a ${format} off`,
+    ...needs("posix"),
+    async fn() {
+      using answering = new Answering();
+      const { digest, path } = await answering.add(NODES);
+      const head = await answering.ask(`/${digest}.${format}`, { method: "HEAD" });
+      assert.equal(head.status, 200);
+      Deno.removeSync(`${path}/d/link`);
+      Deno.symlinkSync("a", `${path}/d/link`);
+      const response = await answering.ask(`/${digest}.${format}`);
+      assert.equal(response.status, 200);
+      await assert.rejects(response.bytes(), /its target is not the listed one/);
+      assert.equal(answering.events.filter(({ kind }) => kind === "damaged").length, 1);
+      assert.equal((await answering.ask(`/${digest}.${format}`)).status, 404);
+    },
+  });
+}
+
+Deno.test({
+  name: "an archive whose size cannot be told because of a wrong symlink is not here",
+  ...needs("posix"),
+  async fn() {
+    using answering = new Answering();
+    const { digest, path } = await answering.add(NODES);
+    Deno.removeSync(`${path}/d/link`);
+    Deno.symlinkSync("a", `${path}/d/link`);
+    assert.equal((await answering.ask(`/${digest}.tar`)).status, 404);
+    assert.ok(answering.events.some(({ kind }) => kind === "damaged"));
+  },
+});
