@@ -21,7 +21,7 @@ import { KnownFiles } from "./known_files.ts";
 import { PieceDigests } from "./piece_digests.ts";
 import { PieceAnswers } from "./pieces.ts";
 import { etagOf, headersFor, notHere, say } from "./responses.ts";
-import { type Call, Sender } from "./sender.ts";
+import { busy, type Call, Sender } from "./sender.ts";
 import type { UploadLimit } from "./upload_limit.ts";
 
 const ARCHIVES: Readonly<Record<ArchiveFormat, { coding: Coding; type: string }>> = {
@@ -129,11 +129,7 @@ class Answerer {
       case "pieces":
         return this.#pieces.run(call, held, route);
       case "piece-digests":
-        return this.#sender.send(call, held, {
-          status: 200,
-          headers: headersFor(held, "application/octet-stream", this.#digests.sizeFor(held)),
-          open: () => this.#digests.sourceOf(held),
-        });
+        return this.#pieceDigests(call, held);
       case "tree": {
         const coding = chooseCoding(headers.get("accept-encoding"));
         return this.#archive(call, held, coding, {
@@ -194,6 +190,17 @@ class Answerer {
       status: asked === undefined ? 200 : 206,
       headers,
       open: () => new ContentReader(held, start, end, { known: this.#known }),
+    });
+  }
+
+  #pieceDigests(call: Call, held: Held): Response {
+    if (call.request.method !== "HEAD" && !this.#digests.hasRoomFor(held)) {
+      return busy("Too many piece digests are being computed");
+    }
+    return this.#sender.send(call, held, {
+      status: 200,
+      headers: headersFor(held, "application/octet-stream", this.#digests.sizeFor(held)),
+      open: () => this.#digests.sourceOf(held),
     });
   }
 

@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Digest } from "../manifest/digest.ts";
 import { pieceSize } from "../manifest/layout.ts";
 import { pieceCount } from "../wire/availability.ts";
-import { CHUNK_SIZE, REMEMBERED_PIECE_DIGESTS } from "../wire/limits.ts";
+import { CHUNK_SIZE, MAX_COMPUTATIONS, REMEMBERED_PIECE_DIGESTS } from "../wire/limits.ts";
 import type { Source } from "./body.ts";
 import { ContentReader } from "./content.ts";
 import type { Held } from "./held.ts";
@@ -15,14 +15,18 @@ const DIGEST_SIZE = 32;
 /** Chunks that are hashed between two turns of the event loop: about 2 ms. */
 const CHUNKS_PER_TURN = 4;
 
-/** SHA-256 of every piece, computed when somebody asks, once for all who do. */
+/**
+ * SHA-256 of every piece, computed when somebody asks, once for all who do, and not for anybody who
+ * has gone away.
+ */
 export class PieceDigests {
   readonly #known: KnownFiles;
   readonly #signal: AbortSignal;
-  /** Least recently used first. */
-  readonly #computations = new Map<Digest, Computation>();
-  /** One at a time: who asks for many must not make the machine read all of them at once. */
-  #last: Promise<void> = Promise.resolve();
+  /** Those of the implementations that were asked for, least recently used first. */
+  readonly #computed = new Map<Digest, Uint8Array<ArrayBuffer>>();
+  /** What somebody waits for, whose turn is next first: not more than `MAX_COMPUTATIONS`. */
+  readonly #wanted = new Map<Digest, Computation>();
+  #isComputing = false;
 
   /** @param signal ends all computations */
   constructor(known: KnownFiles, signal: AbortSignal) {
@@ -35,83 +39,143 @@ export class PieceDigests {
     return pieceCount(held.stream.size) * DIGEST_SIZE;
   }
 
+  /** Whether there is room for these among those that are waited for. */
+  hasRoomFor({ digest }: Held): boolean {
+    return this.#wanted.size < MAX_COMPUTATIONS || this.#wanted.has(digest) ||
+      this.#computed.has(digest);
+  }
+
   /**
-   * 32 bytes for each piece of a complete implementation, given as soon as each is known. It fails
-   * when a file turns out to be damaged, also after the digests of that file's pieces.
+   * 32 bytes for each piece of a complete implementation for which there is room, given as soon as
+   * each is known. It fails when a file turns out to be damaged, also after the digests of that
+   * file's pieces.
    */
   sourceOf(held: Held): Source {
-    let computation = this.#computations.get(held.digest);
+    const { digest } = held;
+    const computed = this.#computed.get(digest);
+    if (computed !== undefined) {
+      this.#remember(digest, computed);
+      return sourceOfBytes(computed);
+    }
+    let computation = this.#wanted.get(digest);
     if (computation === undefined) {
-      computation = new Computation(held, this.#known, this.#signal, this.#last);
-      const started = computation;
-      this.#last = started.finished.catch(() => {});
-      started.finished.catch(() => {
-        // What was damaged may be put right; then it is computed again.
-        if (this.#computations.get(held.digest) === started) {
-          this.#computations.delete(held.digest);
-        }
-      });
+      computation = new Computation(held, this.#known, this.#signal);
+      this.#wanted.set(digest, computation);
+      void this.#computeAll();
     }
-    this.#computations.delete(held.digest);
-    this.#computations.set(held.digest, computation);
-    if (this.#computations.size > REMEMBERED_PIECE_DIGESTS) {
-      this.#computations.delete(this.#computations.keys().next().value!);
+    const wanted = computation;
+    return wanted.source(() => this.#drop(digest, wanted));
+  }
+
+  /** One at a time: who asks for many must not make the machine read all of them at once. */
+  async #computeAll(): Promise<void> {
+    if (this.#isComputing) return;
+    this.#isComputing = true;
+    for (let next; (next = this.#wanted.entries().next().value) !== undefined;) {
+      const [digest, computation] = next;
+      try {
+        this.#remember(digest, await computation.run());
+      } catch {
+        // Whoever waits for it is told. What was damaged may be put right; then it is computed again.
+      }
+      this.#drop(digest, computation);
     }
-    return computation.source();
+    this.#isComputing = false;
+  }
+
+  /** Whoever asks from now on begins anew. */
+  #drop(digest: Digest, computation: Computation): void {
+    if (this.#wanted.get(digest) === computation) this.#wanted.delete(digest);
+  }
+
+  #remember(digest: Digest, digests: Uint8Array<ArrayBuffer>): void {
+    this.#computed.delete(digest);
+    this.#computed.set(digest, digests);
+    if (this.#computed.size > REMEMBERED_PIECE_DIGESTS) {
+      this.#computed.delete(this.#computed.keys().next().value!);
+    }
   }
 }
 
+/** The digests of one implementation, for as long as somebody waits for them. */
 class Computation {
-  readonly finished: Promise<void>;
+  readonly #held: Held;
+  readonly #known: KnownFiles;
+  readonly #signal: AbortSignal;
   readonly #digests: Uint8Array<ArrayBuffer>;
+  readonly #finished = Promise.withResolvers<void>();
   /** How many bytes of them are there. */
   #done = 0;
   #more = Promise.withResolvers<void>();
+  #readers = 0;
 
-  /** @param turn settles when it may begin */
-  constructor(held: Held, known: KnownFiles, signal: AbortSignal, turn: Promise<void>) {
+  constructor(held: Held, known: KnownFiles, signal: AbortSignal) {
+    this.#held = held;
+    this.#known = known;
+    this.#signal = signal;
     this.#digests = new Uint8Array(pieceCount(held.stream.size) * DIGEST_SIZE);
-    this.finished = turn.then(() => this.#compute(held, known, signal));
+    this.#finished.promise.catch(() => {});
   }
 
-  source(): Source {
+  /** @param onUnread called when nobody waits for it any more */
+  source(onUnread: () => void): Source {
     let given = 0;
+    this.#readers++;
     return {
       next: async () => {
         while (given === this.#done) {
           if (this.#done === this.#digests.length) {
-            await this.finished;
+            await this.#finished.promise;
             return undefined;
           }
-          await Promise.race([this.#more.promise, this.finished]);
+          await Promise.race([this.#more.promise, this.#finished.promise]);
         }
         const from = given;
         given = this.#done;
         return this.#digests.slice(from, given);
       },
-      close: () => {},
+      close: () => {
+        if (--this.#readers === 0) onUnread();
+      },
     };
   }
 
-  async #compute(held: Held, known: KnownFiles, signal: AbortSignal): Promise<void> {
-    const { size } = held.stream;
+  /** @throws DamagedImplementation, or when nobody waits for it any more */
+  async run(): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      // One turn first, so that whoever asked can be answered.
+      await this.#turn();
+      await this.#compute();
+      this.#finished.resolve();
+      return this.#digests;
+    } catch (error) {
+      this.#finished.reject(error);
+      throw error;
+    }
+  }
+
+  /** Lets others have their turn, if there is a reason to go on at all. */
+  async #turn(): Promise<void> {
+    await setImmediate();
+    this.#signal.throwIfAborted();
+    if (this.#readers === 0) throw new Error("nobody waits for it");
+  }
+
+  async #compute(): Promise<void> {
+    const { size } = this.#held.stream;
     const each = pieceSize(size);
-    const reader = new ContentReader(held, 0, size, { known });
+    const reader = new ContentReader(this.#held, 0, size, { known: this.#known });
     // The same for all: the memory of a new one takes longer than reading and hashing.
     const chunk = new Uint8Array(Math.min(CHUNK_SIZE, size));
     try {
       let chunks = 0;
-      // One more turn first, so that whoever asked can be answered.
-      await setImmediate();
       for (let end = Math.min(each, size); reader.position < size;) {
         const hash = createHash("sha256");
         while (reader.position < end) {
           const part = chunk.subarray(0, end - reader.position);
           reader.read(part);
           hash.update(part);
-          if (++chunks % CHUNKS_PER_TURN !== 0) continue;
-          await setImmediate();
-          signal.throwIfAborted();
+          if (++chunks % CHUNKS_PER_TURN === 0) await this.#turn();
         }
         this.#digests.set(hash.digest(), this.#done);
         this.#done += DIGEST_SIZE;
@@ -123,4 +187,16 @@ class Computation {
       reader.close();
     }
   }
+}
+
+function sourceOfBytes(bytes: Uint8Array<ArrayBuffer>): Source {
+  let left: Uint8Array<ArrayBuffer> | undefined = bytes.length === 0 ? undefined : bytes.slice();
+  return {
+    next: () => {
+      const all = left;
+      left = undefined;
+      return all;
+    },
+    close: () => {},
+  };
 }

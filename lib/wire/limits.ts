@@ -220,6 +220,12 @@ export const WORTHWHILE_SAVING = 0.05;
 /** Implementations whose piece digests are kept: 64 KiB each at most. */
 export const REMEMBERED_PIECE_DIGESTS = 16;
 
+/**
+ * Implementations whose piece digests are waited for: twice as many as an address can ask for at
+ * once. They are computed one after the other.
+ */
+export const MAX_COMPUTATIONS = 32;
+
 /** Implementations for which it is counted how often each piece was sent: 8 KiB each at most. */
 export const COUNTED_IMPLEMENTATIONS = 64;
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { MAX_COMPUTATIONS } from "../../lib/wire/limits.ts";
 import { file, type Node } from "../vectors/trees.ts";
 import { Answering } from "./answering.ts";
 import { noise, streamOf } from "./implementations.ts";
@@ -102,4 +103,83 @@ Deno.test("the computation leaves the event loop to others", async () => {
   over = true;
   await counting;
   assert.ok(turns >= 3, `${turns}`);
+});
+
+/** As many implementations, each with a file of its own. */
+async function several(answering: Answering, count: number): Promise<string[]> {
+  const paths = [];
+  for (let index = 0; index < count; index++) {
+    const { digest } = await answering.add([file("f", noise(index, 100))]);
+    paths.push(`/implementation/${digest}/piece-digests`);
+  }
+  return paths;
+}
+
+/** Asks for one after the other, each from one of a few addresses, before any is computed. */
+async function askAll(answering: Answering, paths: readonly string[]): Promise<Response[]> {
+  const responses = [];
+  for (const [index, path] of paths.entries()) {
+    responses.push(await answering.ask(path, { from: `192.168.1.${index % 4 + 2}` }));
+  }
+  return responses;
+}
+
+Deno.test("nothing is read for those who have gone away before their turn", async () => {
+  using answering = new Answering();
+  const [last, ...others] = await several(answering, 40);
+  using opens = watchOpens();
+  for (const path of others) await (await answering.ask(path)).body!.cancel();
+  assert.equal((await (await answering.ask(last!)).bytes()).length, 32);
+  // What is asked for first may have had its turn already.
+  assert.ok(opens.count <= 2, `${opens.count} files`);
+});
+
+Deno.test("a computation ends when the last one goes away who waits for it", async () => {
+  using answering = new Answering();
+  const files = Array.from({ length: 80 }, (_, index) => file(`f${index}`, noise(index, PIECE)));
+  const { digest } = await answering.add(files);
+  const path = `/implementation/${digest}/piece-digests`;
+  using opens = watchOpens();
+  const responses = [await answering.ask(path), await answering.ask(path)];
+  for (const { body } of responses) {
+    const reader = body!.getReader();
+    await reader.read();
+    await reader.cancel();
+  }
+  const other = await answering.add([file("f", "x")]);
+  assert.equal(
+    (await (await answering.ask(`/implementation/${other.digest}/piece-digests`)).bytes()).length,
+    32,
+  );
+  assert.ok(opens.count < 80, `${opens.count} files`);
+  const whole = await (await answering.ask(path)).bytes();
+  assert.equal(whole.length, 80 * 32);
+});
+
+Deno.test("what somebody waits for is computed once, however much else is asked for", async () => {
+  using answering = new Answering();
+  const paths = await several(answering, 24);
+  using opens = watchOpens();
+  const responses = await askAll(answering, [...paths, ...paths]);
+  const all = await Promise.all(responses.map((response) => response.bytes()));
+  assert.deepEqual(all.slice(0, 24), all.slice(24));
+  assert.equal(opens.count, 24);
+});
+
+Deno.test("who asks for one of too many is asked to come back", async () => {
+  using answering = new Answering();
+  const paths = await several(answering, MAX_COMPUTATIONS + 1);
+  const last = paths.pop()!;
+  const responses = await askAll(answering, paths);
+  const refused = await answering.ask(last);
+  assert.equal(refused.status, 503);
+  assert.ok(Number(refused.headers.get("retry-after")) > 0);
+  assert.equal((await answering.ask(last, { method: "HEAD" })).status, 200);
+  const same = await answering.ask(paths[0]!);
+  assert.equal(same.status, 200);
+  for (const response of [...responses, same]) {
+    assert.equal((await response.bytes()).length, 32);
+  }
+  const again = await answering.ask(last);
+  assert.equal((await again.bytes()).length, 32);
 });

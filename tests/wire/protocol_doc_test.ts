@@ -240,6 +240,7 @@ Deno.test("the limits are those of the program", () => {
     "answers that are not sent in full": limits.MAX_UNSENT,
     "answers that are not sent, to an address": limits.MAX_UNSENT_PER_ADDRESS,
     "answers to queries of an address, a second": limits.QUERIES_PER_SECOND,
+    "piece digests that are being computed": limits.MAX_COMPUTATIONS,
     "message of multicast DNS": limits.MAX_DNS_MESSAGE_SIZE,
     "questions and records of such a message": limits.MAX_DNS_ENTRIES,
     "labels of all names of such a message": limits.MAX_DNS_LABELS,
