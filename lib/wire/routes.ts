@@ -62,7 +62,8 @@ const SECONDS = /^\d{1,5}(?:\.\d{1,3})?$/;
  * @returns undefined for a route that is not known
  */
 export function parseRoute(path: string, query = ""): Route | undefined {
-  if (path.length + query.length > MAX_PATH_LENGTH) return bad("the path is too long");
+  const length = path.length + (query === "" ? 0 : "?".length + query.length);
+  if (length > MAX_PATH_LENGTH) return bad("the path is too long");
   const names: string[] = [];
   for (const segment of path.split("/")) {
     if (/%(?:2e|2f|5c|25|00)/i.test(segment)) {

@@ -230,7 +230,7 @@ Deno.test("the limits are those of the program", () => {
   );
   assert.deepEqual(shown, {
     "datagram": limits.MAX_DATAGRAM_SIZE,
-    "path of a request": limits.MAX_PATH_LENGTH,
+    "path of a request, with its query": limits.MAX_PATH_LENGTH,
     "manifest": limits.MAX_MANIFEST_SIZE,
     "extended headers of one entry in an archive": limits.MAX_TAR_RECORD_SIZE,
     "entries of an archive": limits.MAX_UNPACKED_ENTRIES,

@@ -266,6 +266,15 @@ Deno.test("reads whatever path without throwing, and what it finds has one plain
   }));
 });
 
+Deno.test("a path counts with its question mark and its query", () => {
+  const longest = (more: number) => {
+    const path = `/implementation/${SHA1NEW}/pieces`;
+    return parseRoute(path, "x".repeat(MAX_PATH_LENGTH - path.length - 1 + more));
+  };
+  assert.equal(longest(0)?.kind, "availability");
+  assert.equal(longest(1)?.kind, "bad");
+});
+
 Deno.test("a bad route has no path", () => {
   assert.throws(() => formatRoute({ kind: "bad", reason: "x" }), TypeError);
 });
