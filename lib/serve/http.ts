@@ -20,7 +20,7 @@ import type { Holdings } from "./holdings.ts";
 import { KnownFiles } from "./known_files.ts";
 import { PieceDigests } from "./piece_digests.ts";
 import { PieceAnswers } from "./pieces.ts";
-import { etagOf, headersFor, notHere, say } from "./responses.ts";
+import { etagOf, headersFor, notHere, say, unchanged } from "./responses.ts";
 import { busy, type Call, Sender } from "./sender.ts";
 import type { UploadLimit } from "./upload_limit.ts";
 
@@ -114,11 +114,11 @@ class Answerer {
     held: Held,
     route: Exclude<Route, { kind: "bad" | "availability" }>,
   ): Response {
+    // Which pieces are here is to be seen first.
     if (route.kind === "any-piece") return this.#pieces.any(call, held, route);
-    const { headers } = call.request;
-    if (headers.get("if-none-match") === etagOf(held)) {
-      return new Response(null, { status: 304, headers: headersFor(held, undefined) });
-    }
+    if (route.kind === "pieces") return this.#pieces.run(call, held, route);
+    const known = unchanged(call.request, held);
+    if (known !== undefined) return known;
     switch (route.kind) {
       case "manifest": {
         const answer = headersFor(held, "text/plain; charset=utf-8");
@@ -126,12 +126,10 @@ class Answerer {
       }
       case "content":
         return this.#content(call, held);
-      case "pieces":
-        return this.#pieces.run(call, held, route);
       case "piece-digests":
         return this.#pieceDigests(call, held);
       case "tree": {
-        const coding = chooseCoding(headers.get("accept-encoding"));
+        const coding = chooseCoding(call.request.headers.get("accept-encoding"));
         return this.#archive(call, held, coding, {
           "vary": "accept-encoding",
           ...(coding === "identity" ? {} : { "content-encoding": coding }),

@@ -17,6 +17,18 @@ export function headersFor(held: Held, type: string | undefined, length?: number
   });
 }
 
+/** Says that the client has it already; undefined if he has not. Only for what is here. */
+export function unchanged(
+  request: Request,
+  held: Held,
+  extra: Readonly<Record<string, string>> = {},
+): Response | undefined {
+  if (request.headers.get("if-none-match") !== etagOf(held)) return undefined;
+  const headers = headersFor(held, undefined);
+  for (const [name, value] of Object.entries(extra)) headers.set(name, value);
+  return new Response(null, { status: 304, headers });
+}
+
 /** An answer for people, and for programs that look at its status. */
 export function say(
   status: number,

@@ -91,6 +91,25 @@ Deno.test("a download gives the pieces that it has verified, and says which, wit
   assert.equal(later.headers.get("content-length"), `${PIECE}`);
 });
 
+Deno.test("who has a piece already is told so if it is here", async () => {
+  using answering = new Answering();
+  const added = await answering.add(NODES, 1);
+  using download = new Download(answering.stores[0]!, added);
+  Deno.renameSync(added.path, `${answering.scratch.path}/away`);
+  download.set(2, 1);
+  const path = `/implementation/${added.digest}/pieces`;
+  const headers = { "if-none-match": `"${added.digest}"` };
+  const here = await answering.ask(`${path}/1`, { headers });
+  assert.equal(here.status, 304);
+  assert.equal(here.headers.get("etag"), `"${added.digest}"`);
+  for (const run of ["0", "9", "1-2"]) {
+    assert.equal((await answering.ask(`${path}/${run}`, { headers })).status, 404, run);
+  }
+  for (const response of [here, await answering.ask(`${path}/0`, { headers })]) {
+    assert.equal(response.headers.get("0share-pieces"), bits(0, 1, 0, 0));
+  }
+});
+
 Deno.test("a download gives its manifest and nothing else that takes a whole", async () => {
   using answering = new Answering();
   const added = await answering.add(NODES, 1);
