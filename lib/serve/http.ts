@@ -4,6 +4,7 @@ import { formatContentRange, formatUnsatisfiedRange, parseRange } from "../wire/
 import {
   type ArchiveFormat,
   parseRoute,
+  requestAuthority,
   requestPath,
   requestQuery,
   type Route,
@@ -55,7 +56,8 @@ export function answering(
       report({ kind: "refused", from, reason: "its address is not allowed" });
       return say(403, "This address is not served here");
     }
-    if (!access.admitsHost(request.headers.get("host"))) {
+    // HTTP/2 has no Host header, and says the same in the URL.
+    if (!access.admitsHost(request.headers.get("host") ?? requestAuthority(request.url))) {
       report({ kind: "refused", from, reason: "its Host header does not name this machine" });
       return say(421, "This machine has another name");
     }

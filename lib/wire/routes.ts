@@ -128,6 +128,11 @@ export function formatRoute(route: Route): string {
   }
 }
 
+/** Whom an absolute `http:` URL names, with the port if it has one; null if nobody. */
+export function requestAuthority(url: string): string | null {
+  return /^[^:/?#]+:\/\/([^/?#]*)/.exec(url)?.[1] || null;
+}
+
 /** The path of an absolute `http:` URL, as it was sent: nothing decoded, nothing resolved. */
 export function requestPath(url: string): string {
   return /^[^:/?#]+:\/\/[^/?#]*([^?#]*)/.exec(url)?.[1] || "/";

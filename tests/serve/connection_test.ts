@@ -1,6 +1,7 @@
 /** What only shows over a real connection: paths that no URL parser has touched, broken answers. */
 
 import assert from "node:assert/strict";
+import http2 from "node:http2";
 import { needs } from "../skips.ts";
 import { file } from "../vectors/trees.ts";
 import { Answering } from "./answering.ts";
@@ -77,6 +78,33 @@ Deno.test("a request in absolute form is judged by its Host header all the same"
     `GET ${target} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n`,
   );
   assert.equal(statusOf(answer), 421);
+});
+
+Deno.test("a request over HTTP/2 is judged by whom it names, too", async () => {
+  using answering = new Answering();
+  const { digest } = await answering.add([file("a", "content")]);
+  await using server = answering.listen();
+  const client = http2.connect(`http://127.0.0.1:${server.addr.port}`);
+  const statusFor = async (authority: string) => {
+    const path = `/implementation/${digest}/content`;
+    const request = client.request({ ":path": path, ":authority": authority });
+    const status = await new Promise<number>((resolve) =>
+      request.on("response", (headers) => resolve(headers[":status"]!))
+    );
+    request.resume();
+    await new Promise((resolve) => request.on("end", resolve));
+    return status;
+  };
+  assert.equal(await statusFor("evil.example"), 421);
+  assert.equal(await statusFor("mine.local:38339"), 200);
+  await new Promise<void>((resolve) => client.close(() => resolve()));
+});
+
+Deno.test("a request without a Host header is no browser's", async () => {
+  using answering = new Answering();
+  const { digest } = await answering.add([file("a", "content")]);
+  const answer = await answering.exchange(`GET /implementation/${digest}/content HTTP/1.0\r\n\r\n`);
+  assert.equal(statusOf(answer), 200);
 });
 
 Deno.test("a range over a connection has exactly its bytes", async () => {

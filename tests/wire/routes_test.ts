@@ -5,6 +5,7 @@ import { MAX_PATH_LENGTH } from "../../lib/wire/limits.ts";
 import {
   formatRoute,
   parseRoute,
+  requestAuthority,
   requestPath,
   requestQuery,
   type Route,
@@ -273,6 +274,12 @@ Deno.test("a path counts with its question mark and its query", () => {
   };
   assert.equal(longest(0)?.kind, "availability");
   assert.equal(longest(1)?.kind, "bad");
+});
+
+Deno.test("whom a URL names is found as it was sent", () => {
+  assert.equal(requestAuthority("http://evil.example:80/x?http://mine/"), "evil.example:80");
+  assert.equal(requestAuthority("http://[::1]"), "[::1]");
+  assert.equal(requestAuthority("http:///x"), null);
 });
 
 Deno.test("a bad route has no path", () => {
