@@ -40,20 +40,3 @@ export function formatContentRange(start: number, end: number, size: number): st
 export function formatUnsatisfiedRange(size: number): string {
   return `bytes */${size}`;
 }
-
-/**
- * Reads the `Content-Range` of a 206, in the spelling of `formatContentRange` only: a peer that
- * does not say the size, or says an impossible one, cannot be believed in the rest either.
- *
- * @returns undefined for everything else
- */
-export function parseContentRange(
-  header: string | null,
-): ByteRange & { readonly size: number } | undefined {
-  const [, first, last, all] = /^bytes (\d{1,16})-(\d{1,16})\/(\d{1,16})$/.exec(header ?? "") ?? [];
-  const start = Number(first);
-  const end = Number(last) + 1;
-  const size = Number(all);
-  if (!(start < end && end <= size && size <= Number.MAX_SAFE_INTEGER)) return undefined;
-  return formatContentRange(start, end, size) === header ? { start, end, size } : undefined;
-}

@@ -71,34 +71,6 @@ export function tarSize(members: Iterable<TarMember>): number {
   return all;
 }
 
-/**
- * Writes an archive, as it is asked for: nothing is read ahead.
- *
- * @throws RangeError when a body is not of its member's size: the archive is then worthless
- */
-export async function* writeTar(
-  members: AsyncIterable<TarMember & { body?: AsyncIterable<Uint8Array> | undefined }>,
-): AsyncGenerator<Uint8Array> {
-  for await (const member of members) {
-    yield tarHeader(member);
-    const size = sizeOf(member);
-    let left = size;
-    for await (const part of member.body ?? []) {
-      left -= part.length;
-      if (left < 0) break;
-      yield part;
-    }
-    if (left !== 0) {
-      const found = left < 0 ? "more" : `${size - left}`;
-      throw new RangeError(
-        `Cannot archive "${member.path}": expected ${size} bytes, found ${found}`,
-      );
-    }
-    if (tarPadding(size) > 0) yield new Uint8Array(tarPadding(size));
-  }
-  yield TAR_END;
-}
-
 function nameOf({ path, kind }: TarMember): string {
   return kind === "directory" ? `${path}/` : path;
 }

@@ -1,11 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  formatContentRange,
-  formatUnsatisfiedRange,
-  parseContentRange,
-  parseRange,
-} from "../../lib/wire/range.ts";
+import { formatContentRange, formatUnsatisfiedRange, parseRange } from "../../lib/wire/range.ts";
 
 const SIZE = 10_000;
 
@@ -75,42 +70,11 @@ Deno.test("whatever is asked for, what is found lies inside", () => {
     const range = parseRange(header, size);
     if (range === undefined || range === "unsatisfiable") return;
     assert.ok(range.start >= 0 && range.start < range.end && range.end <= size);
-    const text = formatContentRange(range.start, range.end, size);
-    assert.deepEqual(parseContentRange(text), { ...range, size });
   }));
 });
 
-Deno.test("a Content-Range is read in its one spelling only", () => {
-  assert.deepEqual(parseContentRange("bytes 0-499/1234"), { start: 0, end: 500, size: 1234 });
-  const not = [
-    null,
-    "",
-    "bytes 0-499/*",
-    "bytes */1234",
-    "bytes 0-1234/1234",
-    "bytes 5-4/1234",
-    "bytes 00-499/1234",
-    "bytes 0-499/01234",
-    "bytes=0-499/1234",
-    "Bytes 0-499/1234",
-    "bytes 0-499/1234 ",
-    "bytes 0-499/9007199254740992",
-    "bytes 0-9007199254740993/9007199254740993",
-  ];
-  for (const header of not) assert.equal(parseContentRange(header), undefined, String(header));
-});
-
-Deno.test("reads whatever Content-Range without throwing, and gives back its bytes", () => {
-  const header = fc.oneof(
-    fc.string(),
-    fc.stringMatching(/^bytes [0-9]{1,3}-[0-9]{1,3}\/[0-9]{1,3}$/),
-  );
-  fc.assert(fc.property(header, (header) => {
-    const found = parseContentRange(header);
-    if (found !== undefined) {
-      assert.equal(formatContentRange(found.start, found.end, found.size), header);
-    }
-  }));
+Deno.test("a Content-Range names the first byte, the last one, and the size", () => {
+  assert.equal(formatContentRange(0, 500, 1234), "bytes 0-499/1234");
 });
 
 Deno.test("a range that cannot be satisfied is answered with the size", () => {

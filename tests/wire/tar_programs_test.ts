@@ -62,7 +62,7 @@ Deno.test({
         assert.ok(entry.kind !== "other");
         return { ...entry, kind: entry.kind, path: entry.path.replace(/\/$/, "") };
       });
-      await Deno.writeFile(`${root}/our.tar`, await write(members));
+      await Deno.writeFile(`${root}/our.tar`, write(members));
       await Deno.mkdir(`${root}/unpacked`);
       await tar("-C", `${root}/unpacked`, "--warning=no-timestamp", "-xf", `${root}/our.tar`);
       assert.equal(await manifestOf(`${root}/unpacked`), await manifestOf(`${root}/tree`));

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { readTar, type TarEntry } from "../../lib/wire/tar.ts";
-import { type TarMember, writeTar } from "../../lib/wire/tar_writer.ts";
+import { TAR_END, tarHeader, type TarMember, tarPadding } from "../../lib/wire/tar_writer.ts";
 
 export type Content = Omit<TarEntry, "body"> & { content: Uint8Array };
 
@@ -15,14 +15,14 @@ export async function readAll(chunks: readonly Uint8Array[]): Promise<Content[]>
   return found;
 }
 
-export async function write(
-  members: readonly (TarMember & { content?: Uint8Array })[],
-): Promise<Uint8Array> {
-  const bodies = members.map(({ content, ...member }) => ({
-    ...member,
-    body: content === undefined ? undefined : stream([content]),
-  }));
-  return concatenate(await Array.fromAsync(writeTar(stream(bodies))));
+/** An archive of these members. */
+export function write(members: readonly (TarMember & { content?: Uint8Array })[]): Uint8Array {
+  const parts = members.flatMap(({ content = new Uint8Array(), ...member }) => [
+    tarHeader(member),
+    content,
+    new Uint8Array(tarPadding(content.length)),
+  ]);
+  return concatenate([...parts, TAR_END]);
 }
 
 export function member(path: string, rest: Partial<TarMember> = {}): TarMember {

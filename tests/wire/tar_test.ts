@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { InvalidArchive } from "../../lib/errors.ts";
 import { readTar } from "../../lib/wire/tar.ts";
-import { TAR_END, tarHeader, tarSize, writeTar } from "../../lib/wire/tar_writer.ts";
+import { TAR_END, tarHeader, tarSize } from "../../lib/wire/tar_writer.ts";
 import { concatenate, member, members, readAll, split, stream, write } from "./tar_samples.ts";
 
 Deno.test("what is written is read, however the archive is cut into chunks", async () => {
   const sizes = fc.array(fc.integer({ min: 0, max: 700 }), { maxLength: 5 });
   await fc.assert(fc.asyncProperty(members, sizes, async (members, sizes) => {
-    const archive = await write(members);
+    const archive = write(members);
     assert.equal(archive.length, tarSize(members));
     const found = await readAll(split(archive, sizes));
     assert.deepEqual(
@@ -69,14 +69,10 @@ Deno.test("the owner may write what was unpacked, and execute what was executabl
   assert.equal(mode("a", { kind: "directory" }), "0000755");
 });
 
-Deno.test("a body that is not of the size that was announced ends the archive", async () => {
-  for (const length of [0, 4, 6]) {
-    const members = [{ ...member("a", { size: 5 }), body: stream([new Uint8Array(length)]) }];
-    const sent: Uint8Array[] = [];
-    await assert.rejects(async () => {
-      for await (const part of writeTar(stream(members))) sent.push(part);
-    }, RangeError);
-    await assert.rejects(readAll(sent), InvalidArchive);
+Deno.test("an archive that ends within a body is none", async () => {
+  const header = tarHeader(member("a", { size: 5 }));
+  for (const length of [0, 4]) {
+    await assert.rejects(readAll([header, new Uint8Array(length)]), InvalidArchive);
   }
 });
 
@@ -106,7 +102,7 @@ Deno.test("nothing is read that is not needed, and the source is told when no mo
 });
 
 Deno.test("a body that is left, in part or whole, is passed over", async () => {
-  const archive = await write([
+  const archive = write([
     { ...member("a", { size: 2000 }), content: new Uint8Array(2000) },
     { ...member("b", { size: 2000 }), content: new Uint8Array(2000) },
     { ...member("c", { size: 3 }), content: new Uint8Array([1, 2, 3]) },
@@ -124,7 +120,7 @@ Deno.test("a body that is left, in part or whole, is passed over", async () => {
 
 Deno.test("a body cannot be read when the next entry has been", async () => {
   const content = new Uint8Array(600);
-  const archive = await write([{ ...member("a", { size: 600 }), content }, member("b")]);
+  const archive = write([{ ...member("a", { size: 600 }), content }, member("b")]);
   const entries = await Array.fromAsync(readTar(stream([archive])));
   await assert.rejects(Array.fromAsync(entries[0]!.body), TypeError);
 });
