@@ -1,6 +1,9 @@
-import { MAX_TRANSFERS, MAX_TRANSFERS_PER_ADDRESS } from "../wire/limits.ts";
+import { LEFT_FOR_OTHERS, MAX_TRANSFERS, MAX_TRANSFERS_PER_ADDRESS } from "../wire/limits.ts";
 
-/** Counts the answers of a kind that are under way, so that no address takes all places. */
+/**
+ * Counts the answers of a kind that are under way, so that neither an address nor a few of them take
+ * all places: the fewer are left, the fewer an address may have. One that has none gets the last.
+ */
 export class Transfers {
   readonly #most: number;
   readonly #mostPerAddress: number;
@@ -15,7 +18,8 @@ export class Transfers {
   /** Takes a place for this address; undefined when there is none. Call the result to give it back. */
   begin(address: string): (() => void) | undefined {
     const own = this.#byAddress.get(address) ?? 0;
-    if (this.#all >= this.#most || own >= this.#mostPerAddress) return undefined;
+    const left = this.#most - this.#all;
+    if (own >= this.#mostPerAddress || own * LEFT_FOR_OTHERS >= left) return undefined;
     this.#all++;
     this.#byAddress.set(address, own + 1);
     let over = false;

@@ -166,6 +166,12 @@ export const MAX_TRANSFERS = 64;
 export const MAX_TRANSFERS_PER_ADDRESS = 16;
 
 /**
+ * How many places have to be left for each that an address has, for it to get another one: alone it
+ * gets all of its own, a room shares them, and nobody with four addresses takes what there is.
+ */
+export const LEFT_FOR_OTHERS = 3;
+
+/**
  * Answers with a body, manifests too, that are not sent in full: what waits for a reader that takes
  * nothing is in memory, some chunks each, and cannot be taken back before its connection ends. Far
  * more than transfers, for those who stall lose their place, and a room asks for a manifest at once.

@@ -115,11 +115,11 @@ async function several(answering: Answering, count: number): Promise<string[]> {
   return paths;
 }
 
-/** Asks for one after the other, each from one of a few addresses, before any is computed. */
+/** Asks for one after the other, each from one of some addresses, before any is computed. */
 async function askAll(answering: Answering, paths: readonly string[]): Promise<Response[]> {
   const responses = [];
   for (const [index, path] of paths.entries()) {
-    responses.push(await answering.ask(path, { from: `192.168.1.${index % 4 + 2}` }));
+    responses.push(await answering.ask(path, { from: `192.168.1.${index % 12 + 2}` }));
   }
   return responses;
 }

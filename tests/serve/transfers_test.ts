@@ -37,3 +37,34 @@ Deno.test("a refused transfer takes no place", () => {
     assert.ok(transfers.begin(`again ${index}`) !== undefined);
   }
 });
+
+/** Lets an address take what it gets, and says how many places that are. */
+function takeAll(transfers: Transfers, address: string): number {
+  let taken = 0;
+  while (transfers.begin(address) !== undefined) taken++;
+  return taken;
+}
+
+Deno.test("a few addresses that take all they get leave places for others", () => {
+  const transfers = new Transfers();
+  assert.equal(takeAll(transfers, "a"), MAX_TRANSFERS_PER_ADDRESS);
+  for (const address of ["b", "c", "d", "e", "f", "g", "h"]) takeAll(transfers, address);
+  assert.ok(takeAll(transfers, "late") > 0);
+});
+
+Deno.test("who has no place gets the last one, and nobody else does", () => {
+  const transfers = new Transfers(3);
+  assert.ok(transfers.begin("a") !== undefined);
+  assert.equal(transfers.begin("a"), undefined);
+  assert.ok(transfers.begin("b") !== undefined);
+  assert.ok(transfers.begin("c") !== undefined);
+  assert.equal(transfers.begin("d"), undefined);
+});
+
+Deno.test("a room of machines shares the places", () => {
+  const transfers = new Transfers();
+  const machines = Array.from({ length: 30 }, (_, index) => `machine ${index}`);
+  for (const machine of machines) assert.ok(transfers.begin(machine) !== undefined, machine);
+  const more = machines.filter((machine) => transfers.begin(machine) !== undefined);
+  assert.ok(more.length > 20, `${more.length} have a second one`);
+});

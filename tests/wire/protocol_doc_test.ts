@@ -258,6 +258,9 @@ Deno.test("the limits are those of the program", () => {
     "wait for a reader that takes nothing, seconds": limits.STALLED_READER_MS / 1000,
   });
   assert.equal(limits.TRICKLE.ms, 10_000);
+  assert.ok(
+    PAGE.replace(/\s+/g, " ").includes(`more than ${limits.LEFT_FOR_OTHERS} times as many`),
+  );
   assert.ok(PAGE.includes(`is ${pieceSize(1).toLocaleString("en")} bytes`));
   assert.ok(PAGE.includes(`UDP port ${limits.PORT}`));
   assert.ok(PAGE.includes(`the group \`${GROUP}\``));
