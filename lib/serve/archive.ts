@@ -3,6 +3,7 @@ import { pipeline, Readable } from "node:stream";
 import { createGzip, createZstdCompress } from "node:zlib";
 import { hashNameOf } from "../manifest/digest.ts";
 import { type Entry, type FileEntry, pathOf, type SymlinkEntry } from "../manifest/entry.ts";
+import type { Manifest } from "../manifest/manifest.ts";
 import { CHUNK_SIZE } from "../wire/limits.ts";
 import { TAR_END, tarHeader, type TarMember, tarPadding, tarSize } from "../wire/tar_writer.ts";
 import { hasZstd } from "../wire/zstd.ts";
@@ -23,7 +24,7 @@ export function chooseCoding(header: string | null): Coding {
 }
 
 /** What tars take, in bytes: to know it, every entry and every symlink has to be looked at. */
-const sizes = new WeakMap<Held, number>();
+const sizes = new WeakMap<Manifest, number>();
 
 /**
  * The size in bytes of an implementation's tar.
@@ -31,10 +32,10 @@ const sizes = new WeakMap<Held, number>();
  * @throws DamagedImplementation when a symlink is not as the manifest lists it
  */
 export function archiveSize(held: Held): number {
-  let size = sizes.get(held);
+  let size = sizes.get(held.manifest);
   if (size === undefined) {
     size = tarSize(membersOf(held));
-    sizes.set(held, size);
+    sizes.set(held.manifest, size);
   }
   return size;
 }
@@ -82,7 +83,7 @@ export class ArchiveSource implements Source {
       yield whole;
       return;
     }
-    using file = this.#tree.open(entry);
+    using file = this.#tree.openAndLook(entry).file;
     const hashing = createHash(hashName);
     for (let left = entry.size; left > 0;) {
       const part = new Uint8Array(Math.min(CHUNK_SIZE, left));

@@ -77,17 +77,21 @@ function read(store: string, digest: Digest, control: string): Held | undefined 
 
 function piecesOf(store: string, held: Held): () => Uint8Array<ArrayBuffer> | undefined {
   const count = pieceCount(held.stream.size);
-  const waiting = symlinksByPiece(held);
+  const symlinks = symlinksByPiece(held);
+  /** Pieces whose symlinks were seen since they were verified: the next run makes them anew. */
+  const seen = new Set<number>();
   return () => {
     const states = readPieceStates(store, held.digest, { within: ABANDONED_MS });
     if (states?.length !== count) return undefined;
     // Not with a function for each: this is done at every request, of some thousands of pieces.
     const flags = new Uint8Array(count);
     for (let piece = 0; piece < count; piece++) if (states[piece] === VERIFIED) flags[piece] = 1;
-    for (const [piece, links] of waiting) {
-      if (flags[piece] !== 1) continue;
-      if (exist(held, links)) waiting.delete(piece);
-      else flags[piece] = 0;
+    for (const [piece, links] of symlinks) {
+      if (flags[piece] !== 1) seen.delete(piece);
+      else if (!seen.has(piece)) {
+        if (exist(held, links)) seen.add(piece);
+        else flags[piece] = 0;
+      }
     }
     return flags;
   };

@@ -130,6 +130,12 @@ Deno.test({
     download.makeSymlinks();
     assert.deepEqual(held.piecesHere!(), Uint8Array.of(1, 1, 1));
     assert.deepEqual(readAll(new PieceReader(held, 2, 2)), streamOf(origin).slice(2 * PIECE));
+    // The next run removes it at first.
+    Deno.removeSync(`${download.tree}/link`);
+    download.set(1, 2);
+    assert.deepEqual(held.piecesHere!(), Uint8Array.of(1, 1, 0));
+    download.set(2, 2);
+    assert.deepEqual(held.piecesHere!(), Uint8Array.of(1, 1, 0));
   },
 });
 
