@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import http2 from "node:http2";
 import { Places } from "../../lib/serve/places.ts";
 import {
   MAX_TRANSFERS_PER_ADDRESS,
@@ -123,5 +124,30 @@ Deno.test("one connection gets its pieces one after the other, and leaves no pla
       await response.bytes();
       assert.equal(response.status, 200);
     }
+  }
+});
+
+Deno.test("readers that take nothing have places until they go away", async () => {
+  using answering = new Answering();
+  const { digest } = await answering.add([file("a", noise(1, PIECE))]);
+  await using server = answering.listen();
+  const path = `/implementation/${digest}/pieces/0`;
+  const origin = `http://127.0.0.1:${server.addr.port}`;
+  const client = http2.connect(origin, { settings: { initialWindowSize: 0 } });
+  const statuses = Array.from({ length: 2 * MAX_TRANSFERS_PER_ADDRESS }, () => {
+    const request = client.request({ ":path": path });
+    request.on("error", () => {});
+    return new Promise((resolve) => {
+      request.on("response", (headers) => resolve(headers[":status"]));
+    });
+  });
+  const answered = await Promise.all(statuses);
+  assert.equal(answered.filter((status) => status === 200).length, MAX_TRANSFERS_PER_ADDRESS);
+  assert.equal(answered.filter((status) => status === 503).length, MAX_TRANSFERS_PER_ADDRESS);
+  client.destroy();
+  for (let status = 503; status === 503;) {
+    const response = await fetch(`${origin}${path}`);
+    await response.bytes();
+    status = response.status;
   }
 });
