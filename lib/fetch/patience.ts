@@ -2,6 +2,9 @@ import { PeerBusy, PeerFailed } from "../errors.ts";
 import { MAX_BUSY_ANSWERS, RETRIES_MS } from "../wire/limits.ts";
 import { pause } from "./pause.ts";
 
+/** Before anything came of a peer: whoever names a machine where nobody listens is not to wait long. */
+const RETRIES = RETRIES_MS.slice(0, 2);
+
 /**
  * Asks a peer, and asks again as long as it has no place for one more, or when it stumbles: a machine
  * that is very busy, or a Wi-Fi, gets another chance, a dead one not many.
@@ -25,8 +28,8 @@ export async function patiently<T>(
       if (error instanceof PeerBusy) {
         if (++busy > MAX_BUSY_ANSWERS) throw noPlace(peer);
         await pause(error.retryAfterSeconds * 1000, signal);
-      } else if (error instanceof PeerFailed && failed < RETRIES_MS.length) {
-        await pause(RETRIES_MS[failed++]!, signal);
+      } else if (error instanceof PeerFailed && failed < RETRIES.length) {
+        await pause(RETRIES[failed++]!, signal);
       } else throw error;
     }
   }
