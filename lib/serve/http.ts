@@ -69,7 +69,10 @@ export function answering(
       return response;
     };
     const route = parseRoute(path, requestQuery(request.url));
-    const response = answerer.answer({ request, from, completed: info.completed }, route);
+    const { completed } = info;
+    // Not everybody waits for it, and who hangs up ends no server.
+    completed?.catch(() => {});
+    const response = answerer.answer({ request, from, completed }, route);
     return response instanceof Response ? answered(response) : response.then(answered);
   };
 }
