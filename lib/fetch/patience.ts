@@ -5,9 +5,12 @@ import { pause } from "./pause.ts";
 /** Before anything came of a peer: whoever names a machine where nobody listens is not to wait long. */
 const RETRIES = RETRIES_MS.slice(0, 2);
 
+/** Who was waited for longer than this, in milliseconds, and then failed, has had his chance. */
+const STUMBLE_MS = 1000;
+
 /**
- * Asks a peer, and asks again as long as it has no place for one more, or when it stumbles: a machine
- * that is very busy, or a Wi-Fi, gets another chance, a dead one not many.
+ * Asks a peer, and asks again as long as it has no place for one more, or when it stumbles: a server
+ * that is started anew, or a Wi-Fi, gets another chance, who is silent does not.
  *
  * @param peer its name
  * @throws PeerFailed when it has no place for too long, or failed too often; what `ask` throws
@@ -21,6 +24,7 @@ export async function patiently<T>(
   let busy = 0;
   let failed = 0;
   for (;;) {
+    const asked = performance.now();
     try {
       return await ask();
     } catch (error) {
@@ -28,9 +32,11 @@ export async function patiently<T>(
       if (error instanceof PeerBusy) {
         if (++busy > MAX_BUSY_ANSWERS) throw noPlace(peer);
         await pause(error.retryAfterSeconds * 1000, signal);
-      } else if (error instanceof PeerFailed && failed < RETRIES.length) {
-        await pause(RETRIES[failed++]!, signal);
-      } else throw error;
+        continue;
+      }
+      const stumbled = error instanceof PeerFailed && performance.now() - asked < STUMBLE_MS;
+      if (!stumbled || failed === RETRIES.length) throw error;
+      await pause(RETRIES[failed++]!, signal);
     }
   }
 }

@@ -21,7 +21,7 @@ for (const program of programs()) {
       // Both are asked at once: the good one has no place until the other was found out.
       const good = content(both.implementation);
       let place = false;
-      await using waited = new HostilePeer((asked) => place ? good(asked) : busy(0.6));
+      await using waited = new HostilePeer((asked) => place ? good(asked) : busy(0.5));
       await using fetching = both.start(evil.host, waited.host);
       const found = fetching.output(new RegExp(`^0share: warning: Peer ${evil.host} `, "m"))
         .finally(() => place = true);
