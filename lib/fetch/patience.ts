@@ -1,12 +1,9 @@
 import { PeerBusy, PeerFailed } from "../errors.ts";
-import { MAX_BUSY_ANSWERS, RETRIES_MS } from "../wire/limits.ts";
+import { AT_ONCE_MS, MAX_BUSY_ANSWERS, RETRIES_MS } from "../wire/limits.ts";
 import { pause } from "./pause.ts";
 
 /** Before anything came of a peer: whoever names a machine where nobody listens is not to wait long. */
 const RETRIES = RETRIES_MS.slice(0, 2);
-
-/** Who was waited for longer than this, in milliseconds, and then failed, has had his chance. */
-const STUMBLE_MS = 1000;
 
 /**
  * Asks a peer, and asks again as long as it has no place for one more, or when it stumbles: a server
@@ -34,7 +31,7 @@ export async function patiently<T>(
         await pause(error.retryAfterSeconds * 1000, signal);
         continue;
       }
-      const stumbled = error instanceof PeerFailed && performance.now() - asked < STUMBLE_MS;
+      const stumbled = error instanceof PeerFailed && performance.now() - asked < AT_ONCE_MS;
       if (!stumbled || failed === RETRIES.length) throw error;
       await pause(RETRIES[failed++]!, signal);
     }

@@ -26,10 +26,11 @@ export class Setbacks implements Disposable {
     return this.#pause(member, "busy", MAX_BUSY_ANSWERS, seconds * 1000);
   }
 
-  /** An answer failed. Returns false when that happened too often. */
-  failed(member: Member): boolean {
+  /** An answer failed, maybe at once. Returns false when that happened too often. */
+  failed(member: Member, atOnce: boolean): boolean {
     const { failed = 0 } = this.#counts.get(member) ?? {};
-    return this.#pause(member, "failed", RETRIES_MS.length, RETRIES_MS[failed] ?? 0);
+    const retries = atOnce ? RETRIES_MS : RETRIES_MS.slice(0, -1);
+    return this.#pause(member, "failed", retries.length, retries[failed] ?? 0);
   }
 
   /** It sent something. */

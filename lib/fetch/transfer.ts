@@ -1,6 +1,6 @@
 import { PeerBusy, PeerFailed, PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { BLOCK_SIZE, FRUITLESS_MS, SOME_PROGRESS, STARVED_MS } from "../wire/limits.ts";
+import { AT_ONCE_MS, BLOCK_SIZE, FRUITLESS_MS, SOME_PROGRESS, STARVED_MS } from "../wire/limits.ts";
 import type { Assembly } from "./assembly/assembly.ts";
 import { PieceCheck } from "./assembly/piece_check.ts";
 import type { Pieces } from "./assembly/pieces.ts";
@@ -109,7 +109,7 @@ class Transfer {
       holds: (member, has) => this.#holds(member, has),
       failed: (member, error) => {
         this.#watch.remove(member);
-        this.#guard(() => this.#stumbled(member, error));
+        this.#guard(() => this.#stumbled(member, error, false));
       },
     });
     for (let piece = 0; piece < map.count; piece++) {
@@ -236,10 +236,11 @@ class Transfer {
   }
 
   /** An answer failed: a machine that is very busy, or a Wi-Fi, gets another chance, a dead one not many. */
-  #stumbled(member: Member, error: unknown): void {
+  #stumbled(member: Member, error: unknown, atOnce: boolean): void {
     const again = error instanceof PeerFailed && !(error instanceof PeerLacks);
-    if (again && this.#known.has(member) && this.#setbacks.failed(member)) this.#refreshPauses();
-    else this.#failed(member, error);
+    if (again && this.#known.has(member) && this.#setbacks.failed(member, atOnce)) {
+      this.#refreshPauses();
+    } else this.#failed(member, error);
   }
 
   #backAgain(member: Member): void {
@@ -350,7 +351,9 @@ class Transfer {
       if (member.tally.bytes > before) this.#setbacks.progressed(member);
     } catch (error) {
       if (member.tally.bytes - before >= SOME_PROGRESS) this.#setbacks.progressed(member);
-      if (!signal.aborted && !this.#isOver) this.#stumbled(member, error);
+      if (!signal.aborted && !this.#isOver) {
+        this.#stumbled(member, error, performance.now() - started < AT_ONCE_MS);
+      }
     } finally {
       this.#asks.delete(ask.id);
       const seconds = (performance.now() - started) / 1000;

@@ -126,9 +126,13 @@ export const MAX_BUSY_ANSWERS = 30;
 
 /**
  * How long a peer is left alone after each failure in a row, before it is given up: in all, as long as
- * it takes to start a server anew.
+ * it takes to start a server anew. The last one is for those that fail at once, as a port does where
+ * nobody listens.
  */
 export const RETRIES_MS: readonly number[] = [300, 1000, 3000];
+
+/** What is at once: who was waited for longer is not having his server started anew. */
+export const AT_ONCE_MS = 1000;
 
 /** What a peer has to have sent before a failure, in bytes, for that not to count as one in a row. */
 export const SOME_PROGRESS = 256 * 1024;

@@ -28,13 +28,22 @@ Deno.test("who has no place is left alone for as long as it says, and given up s
 
 Deno.test("failures in a row count, those that come together once, and none after some progress", async () => {
   using setbacks = new Setbacks(() => {});
-  assert.equal(setbacks.failed(MEMBER), true);
-  assert.equal(setbacks.failed(MEMBER), true, "at the same time");
+  assert.equal(setbacks.failed(MEMBER, true), true);
+  assert.equal(setbacks.failed(MEMBER, true), true, "at the same time");
   await over(setbacks);
   setbacks.progressed(MEMBER);
   for (let times = 0; times < RETRIES_MS.length; times++) {
-    assert.equal(setbacks.failed(MEMBER), true);
+    assert.equal(setbacks.failed(MEMBER, true), true);
     await over(setbacks);
   }
-  assert.equal(setbacks.failed(MEMBER), false);
+  assert.equal(setbacks.failed(MEMBER, true), false);
+});
+
+Deno.test("who was waited for before he failed is left one failure earlier", async () => {
+  using setbacks = new Setbacks(() => {});
+  for (let times = 1; times < RETRIES_MS.length; times++) {
+    assert.equal(setbacks.failed(MEMBER, false), true);
+    await over(setbacks);
+  }
+  assert.equal(setbacks.failed(MEMBER, false), false);
 });
