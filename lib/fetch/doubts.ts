@@ -179,13 +179,13 @@ export class Doubts implements Disposable {
     const { offset, size } = assembly.stream.extents.at(index);
     const wrong: Wrong[] = [];
     const turns = new TakingTurns();
-    for (const [piece] of pieces.map.parts(offset, offset + size)) {
+    for (const [piece, range] of pieces.map.parts(offset, offset + size)) {
       const { start, end } = pieces.map.rangeOf(piece);
       const bytes = assembly.readBack(start, end);
       if (bytes === undefined || !check.matches(piece, bytes)) {
-        const range = { start: Math.max(offset, start), end: Math.min(offset + size, end) };
-        // Of what belongs to other files as well, this file's part is what is known to be doubtful.
-        const [supplier, ...others] = pieces.suppliersOf(piece, range);
+        // What belongs to other files is not to blame when these are right.
+        const isRest = pieces.map.unverified(piece) === range.end - range.start;
+        const [supplier, ...others] = pieces.suppliersOf(piece, isRest ? range : { start, end });
         const only = bytes !== undefined && others.length === 0;
         wrong.push({ piece, range, from: only ? crowd.members.get(supplier ?? "") : undefined });
       }

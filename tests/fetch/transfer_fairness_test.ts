@@ -46,6 +46,33 @@ Deno.test("a liar in a piece that two files share is found, whoever the rest of 
   assert.ok(liar.asked.length < 50, `it was asked ${liar.asked.length} times`);
 });
 
+Deno.test("who sent a file's part of a piece is not to blame for another file's part of it", async () => {
+  // Piece 1 belongs to a and b. Of a, which is wrong elsewhere, the source sent it.
+  const end = PIECE + PIECE / 2;
+  using transferring = await Transferring.of([
+    file("a", noise(1, end)),
+    file("b", noise(2, 6_000_000 - end)),
+  ]);
+  const { assembly, stream } = transferring;
+  const flipped = (start: number, end: number) => {
+    const bytes = stream.slice(start, end);
+    bytes[0]! ^= 1;
+    return bytes;
+  };
+  transferring.add(new FakePeer("source", stream, { turns: 5 }));
+  transferring.add(new FakePeer("liar", stream, { wrong: [0, end], turns: 500 }));
+  transferring.add(
+    new FakePeer("partial", stream, { has: pieces(transferring, 0), digestsOf: "none" }),
+    "partial",
+  );
+  assembly.write(0, flipped(0, PIECE), "liar");
+  assembly.write(end, flipped(end, 2 * PIECE), "liar");
+  const running = run(transferring);
+  assembly.write(PIECE, stream.slice(PIECE, end), "source");
+  assert.equal(await running, true);
+  assert.equal(transferring.dropped.source, undefined);
+});
+
 Deno.test("nobody is charged with what another one sent in place of what was forgotten", async () => {
   const large = 32 * PIECE;
   using transferring = await Transferring.of([

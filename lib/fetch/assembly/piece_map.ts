@@ -49,6 +49,11 @@ export class PieceMap {
     return this.#unverified[piece] === 0;
   }
 
+  /** How much of it does not, in bytes. */
+  unverified(piece: number): number {
+    return this.#unverified[piece]!;
+  }
+
   /** Bytes came that were missing. Returns the pieces that are complete now. */
   received(start: number, end: number): number[] {
     const complete: number[] = [];
