@@ -1,6 +1,6 @@
 import { PeerBusy, PeerFailed, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { MAX_BUSY_ANSWERS, RETRIES_MS } from "../wire/limits.ts";
+import { MAX_BUSY_ANSWERS } from "../wire/limits.ts";
 import type { Assembly } from "./assembly/assembly.ts";
 import type { PieceCheck } from "./assembly/piece_check.ts";
 import type { Pieces } from "./assembly/pieces.ts";
@@ -11,6 +11,9 @@ import { TakingTurns } from "./taking_turns.ts";
 
 /** What a seed may take to give piece digests: it reads everything before, maybe for others first. */
 const DIGESTS_MS = { least: 20_000, perByte: 1 / 20_000 };
+
+/** After this, in milliseconds, a seed that failed is asked once more, when all others were asked. */
+const AGAIN_MS = 300;
 
 export interface AdoptionOptions {
   readonly digest: Digest;
@@ -46,27 +49,28 @@ export class Adoption {
 
   async #adopt(): Promise<void> {
     const { check, crowd, lied, signal } = this.#options;
-    /** How often in a row each failed, or had no place. */
-    const setbacks = new Map<Member, number>();
+    /** How often each failed, or had no place, and how long it is to be left alone, in milliseconds. */
+    const setbacks = new Map<Member, { times: number; pause: number }>();
+    const timesOf = (member: Member) => setbacks.get(member)?.times ?? 0;
     for (;;) {
       const [source] = crowd.usable
         .filter(({ name, state }) => state === "seed" && check.trusts(name))
-        .sort((a, b) => (setbacks.get(a) ?? 0) - (setbacks.get(b) ?? 0));
+        .sort((a, b) => timesOf(a) - timesOf(b));
       if (source === undefined || signal.aborted) return;
       try {
+        await pause(setbacks.get(source)?.pause ?? 0, signal);
         if (await this.#adoptOf(source)) return;
         check.distrust(source.name);
       } catch (error) {
         if (signal.aborted) return;
-        const times = (setbacks.get(source) ?? 0) + 1;
-        setbacks.set(source, times);
+        const times = timesOf(source) + 1;
         if (error instanceof PeerBusy) {
+          setbacks.set(source, { times, pause: error.retryAfterSeconds * 1000 });
           if (times > MAX_BUSY_ANSWERS) check.distrust(source.name);
-          await pause(error.retryAfterSeconds * 1000, signal).catch(() => {});
         } else if (error instanceof PeerFailed) {
           // Whether it is of no use at all shows when it is asked for content.
-          if (times > RETRIES_MS.length) check.distrust(source.name);
-          else await pause(RETRIES_MS[times - 1]!, signal).catch(() => {});
+          setbacks.set(source, { times, pause: AGAIN_MS });
+          if (times > 1) check.distrust(source.name);
         } else if (error instanceof PeerLied) {
           check.distrust(source.name);
           lied(source, error);

@@ -136,6 +136,11 @@ export class Doubts implements Disposable {
     this.#chooseAlone();
   }
 
+  /** A peer is left alone for a while: if it was to deliver alone, it is another one's turn. */
+  paused(member: Member): void {
+    if (this.#alone === member) this.#nextTurn(member);
+  }
+
   [Symbol.dispose](): void {
     clearTimeout(this.#turn);
   }
@@ -222,8 +227,14 @@ export class Doubts implements Disposable {
     this.left(liar);
   }
 
+  #nextTurn(member: Member): void {
+    this.#turns.set(member, (this.#turns.get(member) ?? 0) + 1);
+    this.#alone = undefined;
+    this.#chooseAlone();
+  }
+
   /**
-   * Seeds have what is missing; of partial peers the first one that is there. Each gets some time: who
+   * Seeds have what is missing, those first that have sent something already. Each gets some time: who
    * sends next to nothing is not to hold up everybody.
    */
   #chooseAlone(): void {
@@ -232,13 +243,11 @@ export class Doubts implements Disposable {
     const turnsOf = (member: Member) => this.#turns.get(member) ?? 0;
     const [next] = this.#options.crowd.usable
       .filter(({ state }) => state === "seed")
-      .sort((a, b) => turnsOf(a) - turnsOf(b));
+      .sort((a, b) => turnsOf(a) - turnsOf(b) || hasSent(b) - hasSent(a));
     this.#alone = next;
     if (next === undefined) return;
     this.#turn = setTimeout(() => {
-      this.#turns.set(next, turnsOf(next) + 1);
-      this.#alone = undefined;
-      this.#chooseAlone();
+      this.#nextTurn(next);
       this.#options.changed();
     }, (this.#options.turn ?? ALONE_MS) * 2 ** turnsOf(next));
   }
@@ -251,4 +260,8 @@ export class Doubts implements Disposable {
       crowd.drop(member, new PeerFailed(member.name, "it is one of those that send wrong bytes"));
     }
   }
+}
+
+function hasSent({ tally }: Member): 0 | 1 {
+  return tally.bytes > 0 ? 1 : 0;
 }

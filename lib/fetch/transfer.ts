@@ -228,7 +228,7 @@ class Transfer {
   }
 
   #waitFor(member: Member, { retryAfterSeconds }: PeerBusy): void {
-    if (this.#setbacks.busy(member, retryAfterSeconds)) this.#refreshPauses();
+    if (this.#setbacks.busy(member, retryAfterSeconds)) this.#paused(member);
     else {this.#failed(
         member,
         noPlace(member.name),
@@ -239,8 +239,13 @@ class Transfer {
   #stumbled(member: Member, error: unknown, atOnce: boolean): void {
     const again = error instanceof PeerFailed && !(error instanceof PeerLacks);
     if (again && this.#known.has(member) && this.#setbacks.failed(member, atOnce)) {
-      this.#refreshPauses();
+      this.#paused(member);
     } else this.#failed(member, error);
+  }
+
+  #paused(member: Member): void {
+    this.#doubts.paused(member);
+    this.#refreshPauses();
   }
 
   #backAgain(member: Member): void {
@@ -291,10 +296,7 @@ class Transfer {
         this.#guard(() => this.#starve()), this.#options.patience ?? STARVED_MS);}
   }
 
-  /**
-   * Whether nobody has sent anything for long, although nobody asked us to wait. Whether somebody is
-   * being asked just now says nothing: a liar may offer, and refuse, again and again.
-   */
+  /** Nobody has sent anything for long, or asked us to wait: a liar may offer, and refuse, for ever. */
   #isFruitless(): boolean {
     const now = performance.now();
     const { crowd } = this.#options;

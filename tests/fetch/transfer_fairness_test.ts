@@ -101,6 +101,26 @@ Deno.test("two liars that agree about a small file do not get the others dropped
   assert.equal(transferring.dropped.honest, undefined);
 });
 
+Deno.test("while one alone has to be asked, nobody waits for those that are dead", async () => {
+  using transferring = await Transferring.of(manyFiles(120));
+  const { stream } = transferring;
+  const wrong = [4_194_304 - 10];
+  for (let n = 0; n < 3; n++) {
+    transferring.add(new FakePeer(`dead ${n}`, stream, { failsAfter: 0, digestsOf: "none" }));
+  }
+  transferring.add(new FakePeer("liar", stream, { wrong, digestsOf: "none" }));
+  transferring.add(new FakePeer("honest", stream, { turns: 2, digestsOf: "none" }));
+  const abort = new AbortController();
+  // Less than one turn.
+  const timer = globalThis.setTimeout(() => abort.abort(new Error("it waits")), 9000);
+  try {
+    assert.equal(await transferring.run({ signal: abort.signal }), true);
+  } finally {
+    clearTimeout(timer);
+  }
+  assert.equal(transferring.dropped.honest, undefined);
+});
+
 Deno.test("a seed that stumbles at the piece digests stays a seed", async () => {
   using transferring = await Transferring.of([file("a", noise(1, 6_000_000))]);
   const { stream } = transferring;
