@@ -8,7 +8,7 @@ import type { Offer } from "./search/search.ts";
 const MAX_THERE = 256;
 const MAX_MEMBERS = 1024;
 
-/** Nor has one machine so many servers, good and bad ones. */
+/** One machine has not so many servers, good and bad ones. */
 const MAX_OF_ADDRESS = 16;
 
 /** A machine has not so many addresses; what more there is of one id is taken for another server. */

@@ -1,17 +1,13 @@
 import { PeerFailed, PeerLied } from "../errors.ts";
-import type { Digest } from "../manifest/digest.ts";
 import type { Extent } from "../manifest/layout.ts";
 import type { ByteRange } from "../wire/range.ts";
-import { Adoption } from "./adoption.ts";
-import type { Assembly } from "./assembly/assembly.ts";
-import type { PieceCheck } from "./assembly/piece_check.ts";
-import type { Pieces } from "./assembly/pieces.ts";
-import type { Crowd } from "./crowd.ts";
+import { Adoption, type AdoptionOptions } from "./adoption.ts";
 import type { Member } from "./member.ts";
 import { TakingTurns } from "./taking_turns.ts";
 
-/** How long one peer alone is waited for at first, in milliseconds: the next time it is twice as long. */
+/** How long one peer alone is waited for at first, in milliseconds: each time twice as long, up to a point. */
 const ALONE_MS = 10_000;
+const LONGEST_TURN = 64;
 
 /** So often a content may be wrong although it came from one peer alone each time, or from several. */
 const MAX_ATTEMPTS = 20;
@@ -23,13 +19,7 @@ interface Wrong {
   readonly from: Member | undefined;
 }
 
-export interface DoubtsOptions {
-  readonly digest: Digest;
-  readonly crowd: Crowd;
-  readonly assembly: Assembly;
-  readonly pieces: Pieces;
-  readonly check: PieceCheck;
-  readonly signal: AbortSignal;
+export interface DoubtsOptions extends Omit<AdoptionOptions, "lied"> {
   /** Asks nothing more of a peer. */
   readonly leave: (member: Member) => void;
   /** How long one peer alone is waited for at first, in milliseconds (default ALONE_MS). */
@@ -249,7 +239,7 @@ export class Doubts implements Disposable {
     this.#turn = setTimeout(() => {
       this.#nextTurn(next);
       this.#options.changed();
-    }, (this.#options.turn ?? ALONE_MS) * 2 ** turnsOf(next));
+    }, (this.#options.turn ?? ALONE_MS) * Math.min(LONGEST_TURN, 2 ** turnsOf(next)));
   }
 
   /** Somebody sends wrong bytes, in ways that leave no trace: nobody who was there is used on. */

@@ -228,11 +228,8 @@ class Transfer {
   }
 
   #waitFor(member: Member, { retryAfterSeconds }: PeerBusy): void {
-    if (this.#setbacks.busy(member, retryAfterSeconds)) this.#paused(member);
-    else {this.#failed(
-        member,
-        noPlace(member.name),
-      );}
+    if (!this.#setbacks.busy(member, retryAfterSeconds)) this.#failed(member, noPlace(member.name));
+    else this.#paused(member);
   }
 
   /** An answer failed: a machine that is very busy, or a Wi-Fi, gets another chance, a dead one not many. */
@@ -292,8 +289,10 @@ class Transfer {
     } else if (crowd.usable.length === 0 && crowd.suspects.length > 0) {
       this.#doubts.discardDigests();
     } else if (crowd.usable.length === 0 && crowd.settled) this.#finished.resolve(false);
-    else {this.#starving ??= setTimeout(() =>
-        this.#guard(() => this.#starve()), this.#options.patience ?? STARVED_MS);}
+    else {
+      const starve = () => this.#guard(() => this.#starve());
+      this.#starving ??= setTimeout(starve, this.#options.patience ?? STARVED_MS);
+    }
   }
 
   /** Nobody has sent anything for long, or asked us to wait: a liar may offer, and refuse, for ever. */

@@ -126,3 +126,24 @@ Deno.test("who is asked alone and takes long makes place for another one, and ha
   doubts[Symbol.dispose]();
   assert.deepEqual(turns, ["one", "two", "one", "two"]);
 });
+
+Deno.test("the turns of one that never has a place do not grow beyond what a timer can wait", async () => {
+  let changes = 0;
+  using begun = await begin(["one", "two"], 1000, { turn: 3_600_000, changed: () => changes++ });
+  const { assembly, doubts, stream } = begun;
+  begun.pieces.listener = {
+    arrived: () => {},
+    missing: () => {},
+    wasted: () => {},
+    doubted: (index) => void doubts.resolve(index),
+    settled: () => {},
+  };
+  assembly.write(0, stream.subarray(0, 500).map((byte) => byte ^ 1), "one");
+  assembly.write(500, stream.subarray(500), "two");
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  const before = changes;
+  for (let times = 0; times < 100; times++) doubts.paused(doubts.alone!);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  doubts[Symbol.dispose]();
+  assert.equal(changes, before);
+});

@@ -18,6 +18,18 @@ function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
+Deno.test("piece digests may take longer to be made than the headers of their answer", async () => {
+  const digests = "d".repeat(64);
+  await using rogue = new Rogue(async (to) => {
+    await say(to, "200 OK", { "content-length": digests.length });
+    await pause(STALL_TIMEOUT_MS + 700);
+    await writeAll(to, new TextEncoder().encode(digests));
+  });
+  const { signal } = new AbortController();
+  const bytes = await rogue.peer().pieceDigests(DIGEST, 2, signal);
+  assert.equal(new TextDecoder().decode(bytes), digests);
+});
+
 Deno.test("a peer that falls silent midway has failed, and what it sent was handed on", async () => {
   const silence = Promise.withResolvers<void>();
   await using rogue = new Rogue(async (to, request) => {
