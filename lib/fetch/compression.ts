@@ -54,6 +54,14 @@ export class Compression {
     return this.#mode === "auto" ? this.#slow.get(peer) === true : this.#mode === "always";
   }
 
+  /**
+   * Whether this peer may compress a manifest, before anything is known of its wire: that is text,
+   * two thirds smaller in less time than they take on a wire of 1 Gbit/s.
+   */
+  acceptsManifest(peer: string): boolean {
+    return this.#mode === "auto" ? !isOnThisMachine(peer) : this.#mode === "always";
+  }
+
   /** What is expected of pieces of this peer; undefined if it may not compress. */
   expectedOf(peer: string): Shrinking | undefined {
     if (!this.accepts(peer)) return undefined;

@@ -48,6 +48,7 @@ export class Download implements Disposable {
   readonly #digest: Digest;
   readonly #staging: Staging;
   readonly #options: DownloadOptions;
+  readonly #compression: Compression;
   #pieces: Pieces | undefined;
   #assembly: Assembly | undefined;
 
@@ -55,6 +56,7 @@ export class Download implements Disposable {
     this.#digest = digest;
     this.#staging = staging;
     this.#options = options;
+    this.#compression = new Compression(options.compress);
   }
 
   /**
@@ -66,7 +68,8 @@ export class Download implements Disposable {
    */
   async fromContent(crowd: Crowd): Promise<VerifiedTree | undefined> {
     const { signal } = this.#options;
-    const manifest = await findManifest(this.#digest, crowd, this.#staging, signal);
+    const mayShrink = (peer: string) => this.#compression.acceptsManifest(peer);
+    const manifest = await findManifest(this.#digest, crowd, this.#staging, mayShrink, signal);
     if (manifest === undefined || manifest.ambiguous) return undefined;
     const started = performance.now();
     const { assembly, pieces, resumed, reused } = await this.#plan(manifest);
@@ -141,7 +144,7 @@ export class Download implements Disposable {
   }
 
   async #transfer(crowd: Crowd, assembly: Assembly, pieces: Pieces): Promise<boolean> {
-    const { compress, limit, onFrame, onShareable, report, signal } = this.#options;
+    const { limit, onFrame, onShareable, report, signal } = this.#options;
     const digest = this.#digest;
     onShareable();
     if (paysToShareWriting(assembly, crowd)) void assembly.shareWriting();
@@ -150,7 +153,7 @@ export class Download implements Disposable {
       crowd,
       assembly,
       pieces,
-      compression: new Compression(compress),
+      compression: this.#compression,
       limit,
       signal,
       onFrame,

@@ -18,6 +18,7 @@ const AT_ONCE = 6;
  * The manifest of a digest: what an earlier run left in staging, or else what the first peer sends
  * that has it. It hashes to the digest; who sends another one is dropped. Kept in staging.
  *
+ * @param mayShrink says of whom it may come compressed
  * @returns undefined when no peer of the crowd has it as such, and no more are to be expected
  * @throws StoreFailed; the signal's reason
  */
@@ -25,6 +26,7 @@ export async function findManifest(
   digest: Digest,
   crowd: Crowd,
   staging: Staging,
+  mayShrink: (peer: string) => boolean,
   signal: AbortSignal,
 ): Promise<Manifest | undefined> {
   const left = staging.readManifest();
@@ -35,7 +37,7 @@ export async function findManifest(
       if (!(error instanceof ManifestMismatch || error instanceof InvalidManifest)) throw error;
     }
   }
-  const found = await new Inquiry(digest, crowd, signal).answer();
+  const found = await new Inquiry(digest, crowd, mayShrink, signal).answer();
   if (found === undefined) return undefined;
   staging.saveManifest(found.bytes);
   return usable(digest, found.manifest);
@@ -51,6 +53,7 @@ interface Found {
 class Inquiry {
   readonly #digest: Digest;
   readonly #crowd: Crowd;
+  readonly #mayShrink: (peer: string) => boolean;
   readonly #outer: AbortSignal;
   readonly #over = new AbortController();
   readonly #signal: AbortSignal;
@@ -62,9 +65,15 @@ class Inquiry {
   #hurry: ReturnType<typeof setTimeout> | undefined;
   #atOnce = 1;
 
-  constructor(digest: Digest, crowd: Crowd, signal: AbortSignal) {
+  constructor(
+    digest: Digest,
+    crowd: Crowd,
+    mayShrink: (peer: string) => boolean,
+    signal: AbortSignal,
+  ) {
     this.#digest = digest;
     this.#crowd = crowd;
+    this.#mayShrink = mayShrink;
     this.#outer = signal;
     this.#signal = AbortSignal.any([signal, this.#over.signal]);
   }
@@ -133,7 +142,9 @@ class Inquiry {
 
   async #once({ peer }: Member): Promise<Uint8Array | undefined> {
     this.#running++;
-    const asked = peer.manifest(this.#digest, this.#signal).finally(() => this.#running--);
+    const zstd = this.#mayShrink(peer.name);
+    const asked = peer.manifest(this.#digest, { zstd }, this.#signal)
+      .finally(() => this.#running--);
     // While this one is left alone another one may be asked.
     asked.catch(() => this.#next());
     return await asked;

@@ -9,7 +9,7 @@ import {
   requestQuery,
   type Route,
 } from "../wire/routes.ts";
-import { hasZstd } from "../wire/zstd.ts";
+import { compressFrame, hasZstd } from "../wire/zstd.ts";
 import type { Access } from "./access.ts";
 import { archiveSize, ArchiveSource, chooseCoding, type Coding } from "./archive.ts";
 import { AvailabilityAnswers } from "./availability.ts";
@@ -30,6 +30,9 @@ const ARCHIVES: Readonly<Record<ArchiveFormat, { coding: Coding; type: string }>
   "tar.gz": { coding: "gzip", type: "application/gzip" },
   "tar.zst": { coding: "zstd", type: "application/zstd" },
 };
+
+/** A manifest of fewer bytes leaves in one packet in any case. */
+const WORTH_COMPRESSING = 1024;
 
 export interface AnsweringOptions {
   readonly report: ReportServe;
@@ -125,10 +128,8 @@ class Answerer {
     const known = unchanged(call.request, held);
     if (known !== undefined) return known;
     switch (route.kind) {
-      case "manifest": {
-        const answer = headersFor(held, "text/plain; charset=utf-8");
-        return this.#sender.sendBytes(call, held.manifestBytes, answer);
-      }
+      case "manifest":
+        return this.#manifest(call, held);
       case "content":
         return this.#content(call, held);
       case "piece-digests":
@@ -172,6 +173,18 @@ class Answerer {
     if (held.piecesHere === undefined) {
       this.#holdings.suspend(held.digest, held.path, error.message);
     }
+  }
+
+  #manifest(call: Call, held: Held): Response {
+    const { manifestBytes } = held;
+    const headers = headersFor(held, "text/plain; charset=utf-8");
+    headers.set("vary", "accept-encoding");
+    const coding = chooseCoding(call.request.headers.get("accept-encoding"));
+    if (coding !== "zstd" || manifestBytes.length < WORTH_COMPRESSING) {
+      return this.#sender.sendBytes(call, manifestBytes, headers);
+    }
+    headers.set("content-encoding", coding);
+    return this.#sender.sendBytes(call, manifestBytes, headers, (chunk) => compressFrame(chunk));
   }
 
   #content(call: Call, held: Held): Response {

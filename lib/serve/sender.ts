@@ -3,7 +3,7 @@ import { BUSY_RETRY_SECONDS, CHUNK_SIZE } from "../wire/limits.ts";
 import { bodyOf, type Source } from "./body.ts";
 import type { ReportServe } from "./events.ts";
 import type { Held } from "./held.ts";
-import { type Place, Places, type Reader } from "./places.ts";
+import { Places, type Reader } from "./places.ts";
 import { say } from "./responses.ts";
 import type { UploadLimit } from "./upload_limit.ts";
 
@@ -42,12 +42,7 @@ export class Sender {
 
   /** @throws what `open` throws */
   send(call: Call, held: Held, { status, headers, open, over }: Sending): Response {
-    if (call.request.method === "HEAD") {
-      // Without a body, Deno says that the length is 0; with one that it does not know, nothing.
-      const unknown = !headers.has("content-length");
-      const body = unknown ? new ReadableStream({ start: (body) => body.close() }) : null;
-      return new Response(body, { status, headers });
-    }
+    if (call.request.method === "HEAD") return headOnly(status, headers);
     const leave = this.#places.forTransfer(call);
     if (leave === undefined) return tooMany();
     const { report, signal, onDamage } = this.#options;
@@ -68,30 +63,46 @@ export class Sender {
     return new Response(body, { status, headers });
   }
 
-  /** Sends what is in memory already, in no less time than anything else. */
-  sendBytes(call: Call, bytes: Uint8Array<ArrayBuffer>, headers: Headers): Response {
-    headers.set("content-length", String(bytes.length));
-    if (call.request.method === "HEAD") return new Response(null, { headers });
+  /**
+   * Sends what is in memory already, in no less time than anything else.
+   *
+   * @param coded makes of each chunk of up to `CHUNK_SIZE` bytes what is sent in its place
+   */
+  sendBytes(
+    call: Call,
+    bytes: Uint8Array<ArrayBuffer>,
+    headers: Headers,
+    coded?: (chunk: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>,
+  ): Response {
+    if (coded === undefined) headers.set("content-length", String(bytes.length));
+    if (call.request.method === "HEAD") return headOnly(200, headers);
     const leave = this.#places.forBytes(call);
     if (leave === undefined) return tooMany();
     if (this.#options.limit === undefined && bytes.length <= CHUNK_SIZE) {
       leave(undefined);
-      return new Response(bytes, { headers });
+      return new Response(coded?.(bytes) ?? bytes, { headers });
     }
-    return new Response(this.#inChunks(call, bytes, leave), { headers });
-  }
-
-  /** A large manifest is not copied as a whole for everyone who asks. */
-  #inChunks(call: Call, bytes: Uint8Array, leave: Place): ReadableStream<Uint8Array> {
+    // A large manifest is not copied as a whole for everyone who asks.
     let at = 0;
-    const next = () => at < bytes.length ? bytes.subarray(at, at += CHUNK_SIZE) : undefined;
-    const source = { next, close: () => {} };
-    return bodyOf(this.#limited(source, call), this.#options.signal, leave);
+    const next = () => {
+      if (at >= bytes.length) return undefined;
+      const chunk = bytes.subarray(at, at += CHUNK_SIZE);
+      return coded?.(chunk) ?? chunk;
+    };
+    const source = this.#limited({ next, close: () => {} }, call);
+    return new Response(bodyOf(source, this.#options.signal, leave), { headers });
   }
 
   #limited(source: Source, { from }: Reader): Source {
     return this.#options.limit?.limited(source, from) ?? source;
   }
+}
+
+function headOnly(status: number, headers: Headers): Response {
+  // Without a body, Deno says that the length is 0; with one that it does not know, nothing.
+  const unknown = !headers.has("content-length");
+  const body = unknown ? new ReadableStream({ start: (body) => body.close() }) : null;
+  return new Response(body, { status, headers });
 }
 
 function tooMany(): Response {

@@ -94,6 +94,9 @@ export const MAX_STORES = 64;
 /** A manifest, in bytes: 2 million files have about this much, and it is held in memory. */
 export const MAX_MANIFEST_SIZE = 256 * 1024 * 1024;
 
+/** What one zstd frame of a compressed manifest holds, in bytes: it is a chunk of what sends it. */
+export const MANIFEST_FRAME_SIZE = 256 * 1024;
+
 /** The path and the query of a request: four digests take under 300 characters, a bitfield 342. */
 export const MAX_PATH_LENGTH = 2048;
 

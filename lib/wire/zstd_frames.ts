@@ -94,6 +94,18 @@ export function frameSize(bytes: Uint8Array): number {
   }
 }
 
+/** How many bytes a frame says that it holds; undefined if it does not say, or not all of its header is here. */
+export function contentSize(frame: Uint8Array): number | undefined {
+  const header = headerSize(frame);
+  if (header === undefined) return undefined;
+  const { sizeOfSize } = describe(frame[4]!);
+  if (sizeOfSize === 0) return undefined;
+  let size = 0;
+  for (let at = header - 1; at >= header - sizeOfSize; at--) size = size * 256 + frame[at]!;
+  // In two bytes, what fits in one needs not be told.
+  return sizeOfSize === 2 ? size + 256 : size;
+}
+
 /** The size of the header that `writeSizedHeader` writes, in bytes. */
 export const SIZED_HEADER_SIZE = 4 + 1 + 4;
 
@@ -110,12 +122,19 @@ function headerSize(frame: Uint8Array): number | undefined {
   if (frame.length < 5) return undefined;
   const view = new DataView(frame.buffer, frame.byteOffset);
   if (view.getUint32(0, true) !== MAGIC) throw new InvalidCoding("it is not a zstd frame");
-  const descriptor = view.getUint8(4);
-  const singleSegment = (descriptor >> 5 & 1) === 1;
-  const sizeOfSize = [singleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
-  const sizeOfDictionary = [0, 1, 2, 4][descriptor & 3]!;
+  const { singleSegment, sizeOfSize, sizeOfDictionary } = describe(view.getUint8(4));
   const size = 5 + (singleSegment ? 0 : 1) + sizeOfDictionary + sizeOfSize;
   return frame.length < size ? undefined : size;
+}
+
+/** What the descriptor of a frame says about its header; sizes are in bytes. */
+function describe(descriptor: number) {
+  const singleSegment = (descriptor >> 5 & 1) === 1;
+  return {
+    singleSegment,
+    sizeOfSize: [singleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6]!,
+    sizeOfDictionary: [0, 1, 2, 4][descriptor & 3]!,
+  };
 }
 
 /** Where a block of a frame ends, with the checksum behind a last one; undefined while unknown. */

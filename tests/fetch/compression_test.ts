@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Compression, isCompressionMode } from "../../lib/fetch/compression.ts";
+import {
+  Compression,
+  type CompressionMode,
+  isCompressionMode,
+} from "../../lib/fetch/compression.ts";
 
 /** An answer of so many bytes, in so many seconds of which some were spent with waiting. */
 function took(bytes: number, seconds: number, waitedSeconds: number = seconds) {
@@ -162,4 +166,18 @@ Deno.test("what came lately counts more than what came before, however much that
   came(compression, 1024 * MIB, 0.9);
   came(compression, 128 * MIB, 0.3);
   assertNear(ratioOf(compression, "peer"), 0.3, 0.01);
+});
+
+Deno.test("a manifest may come compressed from elsewhere, before anything was measured", () => {
+  const cases: [mode: CompressionMode, elsewhere: boolean, here: boolean][] = [
+    ["auto", true, false],
+    ["always", true, true],
+    ["never", false, false],
+  ];
+  for (const [mode, elsewhere, here] of cases) {
+    const compression = new Compression(mode, true);
+    assert.equal(compression.acceptsManifest("192.168.1.7"), elsewhere, mode);
+    assert.equal(compression.acceptsManifest("127.0.0.1"), here, mode);
+    assert.equal(new Compression(mode, false).acceptsManifest("192.168.1.7"), false, mode);
+  }
 });

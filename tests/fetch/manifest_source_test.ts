@@ -29,6 +29,7 @@ class Inquiring implements AsyncDisposable {
   readonly asked: string[] = [];
   readonly scratch = new Scratch();
   readonly abort = new AbortController();
+  mayShrink: (peer: string) => boolean = () => false;
 
   constructor(peers: Record<string, Answer>) {
     for (const [name, answer] of Object.entries(peers)) this.add(name, answer);
@@ -37,8 +38,8 @@ class Inquiring implements AsyncDisposable {
   add(name: string, answer: Answer): void {
     const member = new Member({ address: "192.0.2.1", port: 1 }, "have");
     member.peer[Symbol.dispose]();
-    const manifest = (_digest: string, signal: AbortSignal) => {
-      this.asked.push(name);
+    const manifest = (_digest: string, options: { zstd: boolean }, signal: AbortSignal) => {
+      this.asked.push(options.zstd ? `${name} with zstd` : name);
       return answer(signal);
     };
     const peer = { name, manifest, [Symbol.dispose]: () => {} };
@@ -50,7 +51,13 @@ class Inquiring implements AsyncDisposable {
   async find(options: { settled?: boolean } = {}): Promise<Uint8Array | undefined> {
     if (options.settled !== false) this.crowd.settle();
     using staging = await this.staging();
-    const manifest = await findManifest(DIGEST, this.crowd, staging, this.abort.signal);
+    const manifest = await findManifest(
+      DIGEST,
+      this.crowd,
+      staging,
+      this.mayShrink,
+      this.abort.signal,
+    );
     if (manifest === undefined) return undefined;
     assert.deepEqual(staging.readManifest(), BYTES, "it is kept");
     return formatManifest(manifest);
@@ -77,6 +84,13 @@ Deno.test("the first peer is asked, and when it answers nobody else", async () =
   await using inquiring = new Inquiring({ one: gives(BYTES), two: gives(BYTES) });
   assert.deepEqual(await inquiring.find(), BYTES);
   assert.deepEqual(inquiring.asked, ["one"]);
+});
+
+Deno.test("each peer is asked for it compressed if it may be", async () => {
+  await using inquiring = new Inquiring({ one: gives(undefined), two: gives(BYTES) });
+  inquiring.mayShrink = (peer) => peer !== "one";
+  assert.deepEqual(await inquiring.find(), BYTES);
+  assert.deepEqual(inquiring.asked, ["one", "two with zstd"]);
 });
 
 Deno.test("who sends another manifest is dropped, who fails is left alone, and the next is asked", async () => {
@@ -194,6 +208,6 @@ Deno.test("an abort ends it with its reason, before and while somebody is asked"
   await using early = new Inquiring({ one: gives(BYTES) });
   using staging = await early.staging();
   const signal = AbortSignal.abort(reason);
-  await assert.rejects(findManifest(DIGEST, early.crowd, staging, signal), reason);
+  await assert.rejects(findManifest(DIGEST, early.crowd, staging, early.mayShrink, signal), reason);
   assert.deepEqual(early.asked, []);
 });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import type { Digest } from "../../lib/manifest/digest.ts";
-import { MAX_TRANSFERS_PER_ADDRESS } from "../../lib/wire/limits.ts";
-import { hasZstd } from "../../lib/wire/zstd.ts";
+import { MANIFEST_FRAME_SIZE, MAX_TRANSFERS_PER_ADDRESS } from "../../lib/wire/limits.ts";
+import { expandFrame, hasZstd } from "../../lib/wire/zstd.ts";
+import { contentSize, FrameSplitter } from "../../lib/wire/zstd_frames.ts";
 import { directory, file, type Node } from "../vectors/trees.ts";
 import { Answering } from "./answering.ts";
 import { noise } from "./implementations.ts";
@@ -29,6 +31,55 @@ Deno.test("the manifest is answered with its exact bytes", async () => {
   });
   assert.match(response.headers.get("cache-control")!, /immutable.*no-transform/);
   assert.deepEqual(await response.bytes(), manifestBytes);
+});
+
+Deno.test({
+  name: "a manifest is compressed for those who understand that, in frames that say what they hold",
+  ignore: !hasZstd(),
+  async fn() {
+    const files = Array.from({ length: 4000 }, (_, n) => file(`file-${n + 1000}`, `${n}`));
+    for (const [nodes, frames] of [[files.slice(0, 40), 1], [files, 2]] as const) {
+      using answering = new Answering();
+      const { digest, manifestBytes } = await answering.add(nodes);
+      const path = `/implementation/${digest}/manifest`;
+      const headers = { "accept-encoding": "gzip, zstd" };
+      const response = await answering.ask(path, { headers });
+      assert.deepEqual(headersOf(response, "vary", "content-encoding"), {
+        "vary": "accept-encoding",
+        "content-encoding": "zstd",
+      });
+      const found: Uint8Array[] = [];
+      const bytes = await response.bytes();
+      assert.ok(bytes.length < 0.6 * manifestBytes.length);
+      for (const frame of new FrameSplitter(MANIFEST_FRAME_SIZE).push(bytes)) {
+        found.push(expandFrame(frame, contentSize(frame)!));
+      }
+      assert.equal(found.length, frames);
+      assert.equal(Buffer.compare(Buffer.concat(found), manifestBytes), 0);
+
+      const head = await answering.ask(path, { method: "HEAD", headers });
+      assert.equal(head.headers.get("content-encoding"), "zstd");
+      assert.equal(head.headers.get("content-length"), null);
+      const plain = await answering.ask(path, { headers: { "accept-encoding": "gzip" } });
+      assert.deepEqual(headersOf(plain, "vary", "content-encoding", "content-length"), {
+        "vary": "accept-encoding",
+        "content-encoding": null,
+        "content-length": String(manifestBytes.length),
+      });
+      await plain.body?.cancel();
+    }
+  },
+});
+
+Deno.test("a manifest that fits a packet is sent as it is", async () => {
+  using answering = new Answering();
+  for (const nodes of [[], NODES]) {
+    const { digest, manifestBytes } = await answering.add(nodes);
+    const headers = { "accept-encoding": "zstd" };
+    const response = await answering.ask(`/implementation/${digest}/manifest`, { headers });
+    assert.equal(response.headers.get("content-encoding"), null);
+    assert.deepEqual(await response.bytes(), manifestBytes);
+  }
 });
 
 Deno.test("the content stream is answered whole, with its length and never coded", async () => {

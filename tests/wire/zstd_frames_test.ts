@@ -4,7 +4,7 @@ import { zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { InvalidCoding } from "../../lib/errors.ts";
 import { compressFrame, expandFrame, hasZstd, storedFrame } from "../../lib/wire/zstd.ts";
-import { FrameSplitter } from "../../lib/wire/zstd_frames.ts";
+import { contentSize, FrameSplitter } from "../../lib/wire/zstd_frames.ts";
 import { incompressible } from "../serve/implementations.ts";
 
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
@@ -204,5 +204,25 @@ Deno.test({
     );
     const bomb = compressFrame(new Uint8Array(100_000_000));
     assert.throws(() => expandFrame(bomb, 1000), InvalidCoding);
+  },
+});
+
+Deno.test({
+  name: "a frame says how much it holds, or nothing",
+  ignore: !hasZstd(),
+  fn() {
+    fc.assert(
+      fc.property(FRAME, ({ bytes, frame }) => {
+        assert.ok([bytes.length, undefined].includes(contentSize(frame)), `${contentSize(frame)}`);
+      }),
+      { numRuns: 200 },
+    );
+    for (const size of [0, 1, 255, 256, 65_791, 65_792, 262_144]) {
+      const bytes = new Uint8Array(size);
+      assert.equal(contentSize(storedFrame(bytes)), size);
+      assert.equal(contentSize(compressFrame(bytes)), size);
+      assert.equal(contentSize(zstd(bytes, { [CONTENT_SIZE_FLAG]: 0 })), undefined);
+      assert.equal(contentSize(storedFrame(bytes).subarray(0, 8)), undefined);
+    }
   },
 });

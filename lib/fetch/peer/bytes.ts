@@ -1,9 +1,8 @@
-import { InvalidCoding, PeerFailed, PeerLied } from "../../errors.ts";
+import { PeerFailed, PeerLied } from "../../errors.ts";
 import { BLOCK_SIZE } from "../../wire/limits.ts";
 import type { ByteRange } from "../../wire/range.ts";
-import { expandFrame, roomFor } from "../../wire/zstd.ts";
-import { FrameSplitter } from "../../wire/zstd_frames.ts";
 import type { Answer, Times } from "./answer.ts";
+import { expanding } from "./expanding.ts";
 
 /** Bytes of a content stream, in the order in which they belong there. */
 export interface Part {
@@ -14,9 +13,6 @@ export interface Part {
   /** The compressed frame that they came as: then they are one whole piece. Gone with them. */
   readonly frame?: Uint8Array<ArrayBuffer>;
 }
-
-/** What zstd makes of bytes that do not shrink, at most, in bytes more. */
-const ZSTD_OVERHEAD = 1024;
 
 /** What a peer answers with: a range of the content stream, exactly as many bytes, as they come. */
 export class Bytes implements Disposable {
@@ -67,31 +63,26 @@ export class Bytes implements Disposable {
   }
 
   async *#plain(): AsyncGenerator<Omit<Part, "offset">> {
-    for await (const bytes of this.#answer.bodyInPlace(BLOCK_SIZE)) {
-      this.wire += bytes.length;
-      yield { bytes };
-    }
+    for await (const bytes of this.#body()) yield { bytes };
   }
 
-  async *#frames(): AsyncGenerator<Omit<Part, "offset">> {
+  #frames(): AsyncGenerator<Omit<Part, "offset">> {
     const each = this.#framed!;
-    const splitter = new FrameSplitter(each + (each >> 6) + ZSTD_OVERHEAD);
     let left = this.range.end - this.range.start;
-    const room = new Uint8Array(roomFor(Math.min(each, left)));
-    try {
-      for await (const bytes of this.#answer.bodyInPlace(BLOCK_SIZE)) {
-        this.wire += bytes.length;
-        for (const frame of splitter.push(bytes)) {
-          const size = Math.min(each, left);
-          if (size === 0) throw new PeerLied(this.#peer, "more pieces than were asked for");
-          yield { bytes: expandFrame(frame, size, room), frame };
-          left -= size;
-        }
-      }
-    } catch (cause) {
-      if (!(cause instanceof InvalidCoding)) throw cause;
-      throw new PeerLied(this.#peer, `pieces that are not zstd: ${cause.message}`, { cause });
+    const sizeOf = () => {
+      const size = Math.min(each, left);
+      if (size === 0) throw new PeerLied(this.#peer, "more pieces than were asked for");
+      left -= size;
+      return size;
+    };
+    const most = Math.min(each, left);
+    return expanding(this.#body(), { peer: this.#peer, what: "pieces", most, sizeOf });
+  }
+
+  async *#body(): AsyncGenerator<Uint8Array> {
+    for await (const bytes of this.#answer.bodyInPlace(BLOCK_SIZE)) {
+      this.wire += bytes.length;
+      yield bytes;
     }
-    if (splitter.unfinished) throw new PeerFailed(this.#peer, "its answer ended inside a piece");
   }
 }

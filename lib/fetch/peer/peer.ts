@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { PeerFailed, PeerLied } from "../../errors.ts";
+import { InvalidCoding, PeerFailed, PeerLied } from "../../errors.ts";
 import type { Digest } from "../../manifest/digest.ts";
 import { pieceSize } from "../../manifest/layout.ts";
 import {
@@ -9,11 +9,19 @@ import {
   PIECES_HEADER,
 } from "../../wire/availability.ts";
 import { decodeBitfield, encodeBitfield } from "../../wire/bitfield.ts";
-import { BLOCK_SIZE, MAX_AVAILABILITY_SIZE, MAX_MANIFEST_SIZE, PORT } from "../../wire/limits.ts";
+import {
+  BLOCK_SIZE,
+  MANIFEST_FRAME_SIZE,
+  MAX_AVAILABILITY_SIZE,
+  MAX_MANIFEST_SIZE,
+  PORT,
+} from "../../wire/limits.ts";
 import { formatContentRange } from "../../wire/range.ts";
 import { formatRoute, parseRoute, type Route } from "../../wire/routes.ts";
+import { contentSize } from "../../wire/zstd_frames.ts";
 import { Answer, Watch } from "./answer.ts";
 import { Bytes } from "./bytes.ts";
+import { expanding } from "./expanding.ts";
 import { plainGet } from "./plain_http.ts";
 
 /** Where a peer listens: an IP address, an IPv6 one with its scope where it needs one, and a port. */
@@ -65,12 +73,23 @@ export class Peer implements Disposable {
     });
   }
 
-  /** The bytes of the manifest; undefined if the peer does not know that route or that digest. */
-  async manifest(digest: Digest, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    using answer = await this.#get({ kind: "manifest", digest }, {}, signal);
+  /**
+   * The bytes of the manifest.
+   *
+   * @param options.zstd whether it may come compressed
+   * @returns undefined if the peer does not know that route or that digest
+   */
+  async manifest(
+    digest: Digest,
+    { zstd }: { readonly zstd: boolean },
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    using answer = await this.#get({ kind: "manifest", digest }, accepting(zstd), signal);
     if (answer.status === 404 || answer.status === 400) return undefined;
     answer.require(200);
-    return await this.#gather(answer, MAX_MANIFEST_SIZE, "a manifest");
+    const body = answer.bodyInPlace(BLOCK_SIZE);
+    const parts = this.#isCoded(answer, zstd) ? this.#expandedManifest(body) : body;
+    return await this.#gather(parts, MAX_MANIFEST_SIZE, "a manifest");
   }
 
   /** Bytes `start` to `end` (exclusive) of the content stream; undefined if the peer has not all of it. */
@@ -152,7 +171,11 @@ export class Peer implements Disposable {
     using answer = await this.#get(route, {}, signal, patience);
     if (answer.status === 404 || answer.status === 400) return undefined;
     answer.require(200);
-    const text = await this.#gather(answer, MAX_AVAILABILITY_SIZE, "an answer");
+    const text = await this.#gather(
+      answer.bodyInPlace(BLOCK_SIZE),
+      MAX_AVAILABILITY_SIZE,
+      "an answer",
+    );
     const availability = parseAvailability(new TextDecoder().decode(text));
     if (availability?.size !== size) {
       throw new PeerLied(this.name, "pieces of something else than was asked for");
@@ -175,7 +198,7 @@ export class Peer implements Disposable {
     );
     if (answer.status === 404 || answer.status === 400) return undefined;
     answer.require(200);
-    const bytes = await this.#gather(answer, count * 32, "piece digests");
+    const bytes = await this.#gather(answer.bodyInPlace(BLOCK_SIZE), count * 32, "piece digests");
     if (bytes.length !== count * 32) {
       throw new PeerLied(this.name, `${bytes.length} bytes of piece digests, not ${count * 32}`);
     }
@@ -213,8 +236,7 @@ export class Peer implements Disposable {
     { zstd, holdings }: AskPieces,
     signal: AbortSignal,
   ): Promise<Bytes | undefined> {
-    const accepted = zstd ? { "accept-encoding": "zstd" } : {};
-    const answer = await this.#get(route, accepted, signal);
+    const answer = await this.#get(route, accepting(zstd), signal);
     return this.#orClose(answer, () => {
       const text = answer.headers.get(PIECES_HEADER);
       const told = text === null ? undefined : decodeBitfield(text, pieceCount(size));
@@ -224,16 +246,29 @@ export class Peer implements Disposable {
       const run = runOf(answer.headers);
       if (run === undefined) throw new PeerLied(this.name, "a piece that was not asked for");
       const each = pieceSize(size);
-      const coding = answer.headers.get("content-encoding");
-      if (coding !== null && !(zstd && coding === "zstd")) {
-        throw new PeerFailed(
-          this.name,
-          `it answered in a coding that was not asked for: ${coding}`,
-        );
-      }
       const range = { start: run.first * each, end: Math.min(size, (run.last + 1) * each), size };
-      return new Bytes(this.name, answer, range, coding === null ? undefined : each);
+      return new Bytes(this.name, answer, range, this.#isCoded(answer, zstd) ? each : undefined);
     });
+  }
+
+  /** Whether an answer is zstd. @throws PeerFailed when it is something else that was not asked for */
+  #isCoded(answer: Answer, zstd: boolean): boolean {
+    const coding = answer.headers.get("content-encoding");
+    if (coding === null || zstd && coding === "zstd") return coding !== null;
+    throw new PeerFailed(this.name, `it answered in a coding that was not asked for: ${coding}`);
+  }
+
+  async *#expandedManifest(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const sizeOf = (frame: Uint8Array) => {
+      const size = contentSize(frame);
+      // Of frames that hold nothing there is no end.
+      if (size !== undefined && size > 0 && size <= MANIFEST_FRAME_SIZE) return size;
+      throw new InvalidCoding(
+        `a frame of 1 to ${MANIFEST_FRAME_SIZE} bytes was expected, found ${size ?? "no size"}`,
+      );
+    };
+    const expected = { peer: this.name, what: "frames of a manifest", most: MANIFEST_FRAME_SIZE };
+    for await (const { bytes } of expanding(body, { ...expected, sizeOf })) yield bytes;
   }
 
   /** Closes the answer unless it becomes a body. */
@@ -246,10 +281,14 @@ export class Peer implements Disposable {
     }
   }
 
-  async #gather(answer: Answer, most: number, what: string): Promise<Uint8Array> {
+  async #gather(
+    parts: AsyncIterable<Uint8Array>,
+    most: number,
+    what: string,
+  ): Promise<Uint8Array> {
     let bytes = new Uint8Array(Math.min(most, 64 * 1024));
     let size = 0;
-    for await (const part of answer.bodyInPlace(BLOCK_SIZE)) {
+    for await (const part of parts) {
       if (size + part.length > most) {
         throw new PeerLied(this.name, `${what} of over ${most} bytes`);
       }
@@ -304,6 +343,11 @@ export class Peer implements Disposable {
       throw watch.explain(cause);
     }
   }
+}
+
+/** The header that says whether an answer may come compressed. */
+function accepting(zstd: boolean): Record<string, string> {
+  return zstd ? { "accept-encoding": "zstd" } : {};
 }
 
 /** Undoes gzip. A peer whose archive is not gzip, or ends early, has lied. */

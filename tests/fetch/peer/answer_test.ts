@@ -88,10 +88,10 @@ Deno.test("an aborted signal ends a request with its reason, before and after it
   using _end = { [Symbol.dispose]: () => silence.resolve() };
   const reason = new Error("nobody wants it any more");
   const peer = rogue.peer();
-  await assert.rejects(peer.manifest(DIGEST, AbortSignal.abort(reason)), reason);
+  await assert.rejects(peer.manifest(DIGEST, { zstd: false }, AbortSignal.abort(reason)), reason);
 
   const early = new AbortController();
-  const manifest = peer.manifest(DIGEST, early.signal);
+  const manifest = peer.manifest(DIGEST, { zstd: false }, early.signal);
   setTimeout(() => early.abort(reason), 50);
   await assert.rejects(manifest, reason);
 

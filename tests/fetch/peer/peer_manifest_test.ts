@@ -1,17 +1,25 @@
 import assert from "node:assert/strict";
-import { gzipSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { PeerBusy, PeerFailed, PeerLied } from "../../../lib/errors.ts";
 import { Peer } from "../../../lib/fetch/peer/peer.ts";
 import type { Digest } from "../../../lib/manifest/digest.ts";
 import {
   BUSY_RETRY_SECONDS,
+  MANIFEST_FRAME_SIZE,
   MAX_MANIFEST_SIZE,
   MAX_RETRY_SECONDS,
   MIN_RETRY_SECONDS,
   PORT,
 } from "../../../lib/wire/limits.ts";
+import { hasZstd, storedFrame } from "../../../lib/wire/zstd.ts";
 import { concatenate } from "../../serve/implementations.ts";
 import { Rogue, say } from "../rogue.ts";
+
+/** A number in zstd.h: whether a frame says how much it holds. */
+const CONTENT_SIZE_FLAG = 200;
+
+const PLAIN = { zstd: false } as const;
+const ZSTD = { zstd: true } as const;
 
 const DIGEST = `sha1new=${"a".repeat(40)}` as Digest;
 
@@ -29,25 +37,78 @@ Deno.test("a manifest is given as it was sent, an empty one too", async () => {
     await using rogue = new Rogue((to) =>
       say(to, "200 OK", { "content-length": text.length }, text)
     );
-    const bytes = await rogue.peer().manifest(DIGEST, signal());
+    const bytes = await rogue.peer().manifest(DIGEST, PLAIN, signal());
     assert.equal(new TextDecoder().decode(bytes), text);
+  }
+});
+
+/** A manifest that comes in zstd frames: a part is one frame of so many bytes, or these bytes. */
+async function coded(parts: readonly (number | Uint8Array)[]): Promise<Uint8Array | undefined> {
+  const frames = parts.map((part) =>
+    typeof part === "number" ? storedFrame(new Uint8Array(part).fill(7)) : part
+  );
+  await using rogue = new Rogue((to) =>
+    say(to, "200 OK", { "content-encoding": "zstd" }, concatenate(frames))
+  );
+  const manifest = await rogue.peer().manifest(DIGEST, ZSTD, signal());
+  assert.match(rogue.requests[0]!, /accept-encoding: zstd/i);
+  return manifest;
+}
+
+Deno.test({
+  name: "a manifest may come as zstd frames, end to end",
+  ignore: !hasZstd(),
+  async fn() {
+    for (const sizes of [[], [1], [255, 256, 257], [MANIFEST_FRAME_SIZE, MANIFEST_FRAME_SIZE, 9]]) {
+      const size = sizes.reduce((sum, size) => sum + size, 0);
+      assert.deepEqual(await coded(sizes), new Uint8Array(size).fill(7));
+    }
+  },
+});
+
+Deno.test({
+  name: "a manifest in frames that hold nothing, too much or something else is a lie",
+  ignore: !hasZstd(),
+  async fn() {
+    const sizeless = new Uint8Array(
+      zstdCompressSync(new Uint8Array(9), { params: { [CONTENT_SIZE_FLAG]: 0 } }),
+    );
+    for (const part of [0, MANIFEST_FRAME_SIZE + 1, sizeless, new Uint8Array(30)]) {
+      await assert.rejects(coded([5, part, 5]), PeerLied);
+    }
+    const frame = storedFrame(new Uint8Array(5));
+    frame[5] = 4;
+    await assert.rejects(coded([frame]), PeerLied, "it holds more than it says");
+  },
+});
+
+Deno.test("a manifest that ends inside a frame has not come", async () => {
+  await assert.rejects(coded([storedFrame(new Uint8Array(500)).subarray(0, 400)]), PeerFailed);
+});
+
+Deno.test("a manifest in a coding that was not asked for is refused", async () => {
+  for (const coding of ["zstd", "br"]) {
+    await using rogue = new Rogue((to) =>
+      say(to, "200 OK", { "content-encoding": coding }, storedFrame(new Uint8Array(5)))
+    );
+    await assert.rejects(rogue.peer().manifest(DIGEST, PLAIN, signal()), PeerFailed);
   }
 });
 
 Deno.test("a peer that does not have it, or knows no manifests, has not failed", async () => {
   for (const status of ["404 Not Found", "400 Bad Request"]) {
     await using rogue = new Rogue((to) => say(to, status, { "content-length": 0 }));
-    assert.equal(await rogue.peer().manifest(DIGEST, signal()), undefined);
+    assert.equal(await rogue.peer().manifest(DIGEST, PLAIN, signal()), undefined);
   }
 });
 
 Deno.test("a peer that refuses, or sends less than it says, has failed", async () => {
   for (const status of ["403 Forbidden", "421 Other", "500 Oops", "301 Moved", "204 No Content"]) {
     await using rogue = new Rogue((to) => say(to, status, { "content-length": 0 }));
-    await assert.rejects(rogue.peer().manifest(DIGEST, signal()), PeerFailed, status);
+    await assert.rejects(rogue.peer().manifest(DIGEST, PLAIN, signal()), PeerFailed, status);
   }
   await using rogue = new Rogue((to) => say(to, "200 OK", { "content-length": 9 }, "D /x\n"));
-  await assert.rejects(rogue.peer().manifest(DIGEST, signal()), PeerFailed);
+  await assert.rejects(rogue.peer().manifest(DIGEST, PLAIN, signal()), PeerFailed);
 });
 
 Deno.test("a peer that has no place now says when to come back, and has not failed", async () => {
@@ -70,7 +131,10 @@ Deno.test("a peer that has no place now says when to come back, and has not fail
     );
     const peer = rogue.peer();
     for (
-      const answer of [peer.manifest(DIGEST, signal()), peer.availability(DIGEST, 1, {}, signal())]
+      const answer of [
+        peer.manifest(DIGEST, PLAIN, signal()),
+        peer.availability(DIGEST, 1, {}, signal()),
+      ]
     ) {
       await assert.rejects(answer, (error) => {
         assert.ok(error instanceof PeerBusy, String(error));
@@ -88,7 +152,7 @@ Deno.test("an endless manifest is refused before it fills the memory", async () 
     const part = new Uint8Array(1_000_000);
     for (;;) sent += await to.write(part);
   });
-  await assert.rejects(rogue.peer().manifest(DIGEST, signal()), PeerLied);
+  await assert.rejects(rogue.peer().manifest(DIGEST, PLAIN, signal()), PeerLied);
   assert.ok(sent < MAX_MANIFEST_SIZE + 64_000_000, `${sent} bytes went out`);
 });
 
@@ -148,7 +212,7 @@ Deno.test("a proxy in the environment is never asked", async () => {
   const before = names.map((name) => [name, Deno.env.get(name)] as const);
   for (const name of names) Deno.env.set(name, `http://127.0.0.1:${proxy.port}`);
   try {
-    const bytes = await rogue.peer().manifest(DIGEST, signal());
+    const bytes = await rogue.peer().manifest(DIGEST, PLAIN, signal());
     assert.equal(new TextDecoder().decode(bytes), "peer");
     assert.equal(proxy.requests.length, 0);
     // So that this test means something: who does not take care does ask the proxy.
@@ -188,7 +252,7 @@ Deno.test("a peer is reached by IPv6, with a scope where there is one", async ()
   await using _server = server;
   for (const address of ["::1", "::1%1"]) {
     using peer = new Peer({ address, port: server.addr.port });
-    const bytes = await peer.manifest(DIGEST, signal());
+    const bytes = await peer.manifest(DIGEST, PLAIN, signal());
     assert.equal(new TextDecoder().decode(bytes), `[::1]:${server.addr.port}`);
   }
 });

@@ -1,0 +1,49 @@
+import { InvalidCoding, PeerFailed, PeerLied } from "../../errors.ts";
+import { expandFrame, roomFor } from "../../wire/zstd.ts";
+import { FrameSplitter } from "../../wire/zstd_frames.ts";
+
+/** What zstd makes of bytes that do not shrink, at most, in bytes more. */
+const ZSTD_OVERHEAD = 1024;
+
+/** A zstd frame, and the bytes that it holds; both are gone when the next one is asked for. */
+export interface Expanded {
+  readonly bytes: Uint8Array;
+  readonly frame: Uint8Array<ArrayBuffer>;
+}
+
+/** What frames are to be like. */
+export interface Expected {
+  /** Who sends them. */
+  readonly peer: string;
+  /** What they are, in the plural. */
+  readonly what: string;
+  /** How many bytes one holds at most. */
+  readonly most: number;
+  /** How many bytes a frame has to hold. @throws PeerLied or InvalidCoding for one that is not wanted */
+  readonly sizeOf: (frame: Uint8Array) => number;
+}
+
+/**
+ * Expands zstd frames that come end to end, in parts of any size.
+ *
+ * @throws PeerLied when they are no zstd, or hold something else than expected
+ * @throws PeerFailed when they end inside of one
+ */
+export async function* expanding(
+  parts: AsyncIterable<Uint8Array>,
+  { peer, what, most, sizeOf }: Expected,
+): AsyncGenerator<Expanded> {
+  const splitter = new FrameSplitter(most + (most >> 6) + ZSTD_OVERHEAD);
+  const room = new Uint8Array(roomFor(most));
+  try {
+    for await (const part of parts) {
+      for (const frame of splitter.push(part)) {
+        yield { bytes: expandFrame(frame, sizeOf(frame), room), frame };
+      }
+    }
+  } catch (cause) {
+    if (!(cause instanceof InvalidCoding)) throw cause;
+    throw new PeerLied(peer, `${what} that are not zstd: ${cause.message}`, { cause });
+  }
+  if (splitter.unfinished) throw new PeerFailed(peer, `its answer ended inside one of the ${what}`);
+}
