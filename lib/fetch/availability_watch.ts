@@ -6,15 +6,21 @@ import {
   MAX_BUSY_ANSWERS,
   MAX_WAIT_SECONDS,
   MAX_WATCHED_PEERS,
+  URGENT_AVAILABILITY_PAUSE_MS,
 } from "../wire/limits.ts";
 import type { Member } from "./member.ts";
 import { noPlace } from "./patience.ts";
 import { pause } from "./pause.ts";
 
+/** How often it is looked whether news have become urgent, in milliseconds. */
+const LOOK_MS = 250;
+
 export interface WatchListener {
   /** What a peer has: all of it, or 0 or 1 a piece. */
   holds(member: Member, has: "all" | Uint8Array): void;
   failed(member: Member, error: unknown): void;
+  /** Whether what a peer has got would be asked for at once. */
+  isUrgent(member: Member): boolean;
 }
 
 /**
@@ -87,12 +93,17 @@ export class AvailabilityWatch {
     return Promise.all(this.#ending);
   }
 
-  /** Waits until nothing was heard of a peer for a while. */
+  /** Waits until nothing was heard of a peer for a while: a short one where it has nothing else to say. */
   async #quiet(member: Member, signal: AbortSignal): Promise<void> {
-    for (let wait: number = AVAILABILITY_PAUSE_MS; wait > 0;) {
-      await pause(wait, signal);
-      const { heard = 0 } = this.#watched.get(member) ?? {};
-      wait = heard + AVAILABILITY_PAUSE_MS - performance.now();
+    let heard = performance.now();
+    for (;;) {
+      const since = performance.now() - heard;
+      const left = this.#listener.isUrgent(member)
+        ? URGENT_AVAILABILITY_PAUSE_MS - since
+        : Math.min(AVAILABILITY_PAUSE_MS - since, LOOK_MS);
+      if (left <= 0) return;
+      await pause(left, signal);
+      heard = Math.max(heard, this.#watched.get(member)?.heard ?? 0);
     }
   }
 

@@ -28,6 +28,13 @@ const WAITED_PART = 0.15;
  */
 const TELLING = 256 * 1024;
 
+/**
+ * The first answer of a peer, if it is shorter than this, says as well how long a server and a
+ * connection take to get going: it has to be far slower than a fast wire to tell of a slow one.
+ */
+const TELLING_FIRST = 1024 * 1024;
+const FAR_SLOWER = 1 / 4;
+
 /** What is hoped for before any piece came: scripts take less, and programs a little more. */
 const UNTRIED: Shrinking = { ratio: 0.25, tried: false };
 
@@ -41,6 +48,8 @@ const REMEMBERED = 16 * 1024 * 1024;
 export class Compression {
   readonly #mode: CompressionMode;
   readonly #slow = new Map<string, boolean>();
+  /** Those that have sent something that may tell how fast their wire is. */
+  readonly #heard = new Set<string>();
   /** By peer, because who lies shall mislead us of nobody else: what pieces of it were on the wire. */
   readonly #came = new Map<string, { bytes: number; wire: number }>();
 
@@ -89,6 +98,9 @@ export class Compression {
     if (bytes < TELLING) return;
     // There is no wire, and both sides share the processors.
     if (isOnThisMachine(peer)) return;
+    const isFirst = !this.#heard.has(peer);
+    this.#heard.add(peer);
+    if (isFirst && bytes < TELLING_FIRST && bytes > FAR_SLOWER * FAST_WIRE * seconds) return;
     const waits = waitedSeconds >= WAITED_PART * seconds;
     this.#slow.set(peer, waits && bytes < FAST_WIRE * seconds);
   }

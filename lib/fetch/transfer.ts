@@ -85,6 +85,7 @@ class Transfer {
       pieces: map.count,
       pieceSize: map.pieceSize,
       random: Math.random,
+      untouched: assembly.received === 0,
     });
     const over = AbortSignal.any([signal, this.#over.signal]);
     this.#doubts = new Doubts({
@@ -107,6 +108,7 @@ class Transfer {
     });
     this.#watch = new AvailabilityWatch(digest, assembly.stream.size, over, {
       holds: (member, has) => this.#holds(member, has),
+      isUrgent: ({ name }) => this.#schedule.isIdle(name),
       failed: (member, error) => {
         this.#watch.remove(member);
         this.#guard(() => this.#stumbled(member, error, false));

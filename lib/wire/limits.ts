@@ -147,7 +147,10 @@ export const SECOND_MANIFEST_MS = 500;
 export const STARVED_MS = 15_000;
 
 /** Between two questions to a partial peer for what it has: its answers to other questions say it, too. */
-export const AVAILABILITY_PAUSE_MS = 500;
+export const AVAILABILITY_PAUSE_MS = 1000;
+
+/** The same when it is asked for nothing, and there is room for another question. */
+export const URGENT_AVAILABILITY_PAUSE_MS = 100;
 
 /** How long a crowd is asked that sends not a byte, whatever else it says. */
 export const FRUITLESS_MS = 60_000;

@@ -5,7 +5,11 @@ import { AvailabilityWatch } from "../../lib/fetch/availability_watch.ts";
 import type { Member } from "../../lib/fetch/member.ts";
 import type { Digest } from "../../lib/manifest/digest.ts";
 import { decodeBitfield } from "../../lib/wire/bitfield.ts";
-import { MAX_WATCHED_PEERS } from "../../lib/wire/limits.ts";
+import {
+  AVAILABILITY_PAUSE_MS,
+  MAX_WATCHED_PEERS,
+  URGENT_AVAILABILITY_PAUSE_MS,
+} from "../../lib/wire/limits.ts";
 
 const DIGEST = `sha1new=${"a".repeat(40)}` as Digest;
 const SIZE = 1_000_000;
@@ -42,13 +46,16 @@ class Asked {
 function begin() {
   const abort = new AbortController();
   const told: unknown[] = [];
+  const state = { urgent: false };
   const watch = new AvailabilityWatch(DIGEST, SIZE, abort.signal, {
     holds: ({ name }, has) => told.push([name, has === "all" ? has : [...has]]),
     failed: ({ name }, error) => told.push([name, error]),
+    isUrgent: () => state.urgent,
   });
   return {
     watch,
     told,
+    state,
     async [Symbol.asyncDispose]() {
       abort.abort(new Error("over"));
       await watch.ended;
@@ -63,7 +70,7 @@ Deno.test("a partial peer is asked until it has everything, each time for what i
   const peer = new Asked("peer", [some, "all"]);
   watch.add(peer.member);
   watch.add(peer.member);
-  await setTimeout(600);
+  await setTimeout(1.1 * AVAILABILITY_PAUSE_MS);
   assert.deepEqual(told, [["peer", [1, 0, 1, 0]], ["peer", "all"]]);
   assert.equal(peer.questions.length, 2);
   assert.deepEqual(peer.questions[0], {});
@@ -77,10 +84,22 @@ Deno.test("who just said what it has is not asked for a while", async () => {
   const peer = new Asked("peer", [Uint8Array.of(1, 0, 1, 0)]);
   watch.add(peer.member);
   for (let times = 0; times < 6; times++) {
-    await setTimeout(100);
+    await setTimeout(AVAILABILITY_PAUSE_MS / 5);
     watch.heard(peer.member);
   }
   assert.equal(peer.questions.length, 1);
+});
+
+Deno.test("who is asked for nothing else is asked again soon, from when that is so", async () => {
+  await using begun = begin();
+  const { watch } = begun;
+  const peer = new Asked("peer", [Uint8Array.of(1, 0, 1, 0)]);
+  watch.add(peer.member);
+  await setTimeout(3 * URGENT_AVAILABILITY_PAUSE_MS);
+  assert.equal(peer.questions.length, 1);
+  begun.state.urgent = true;
+  await setTimeout(AVAILABILITY_PAUSE_MS / 2);
+  assert.equal(peer.questions.length, 2);
 });
 
 Deno.test("who fails, or has nothing any more, is told of; who is busy is asked again", async () => {

@@ -55,6 +55,19 @@ Deno.test("a short answer says nothing: it takes as long as its question", () =>
   assert.equal(compression.accepts("peer"), true);
 });
 
+Deno.test("a short first answer tells of a wire only when that is far slower than a fast one", () => {
+  const compression = new Compression("auto");
+  compression.measured("just started", took(500_000, 0.01));
+  compression.measured("just started", took(200_000, 0.01));
+  assert.equal(compression.accepts("just started"), false);
+  compression.measured("just started", took(500_000, 0.01));
+  assert.equal(compression.accepts("just started"), true, "it has had its time");
+  compression.measured("slow", took(500_000, 0.02));
+  assert.equal(compression.accepts("slow"), true);
+  compression.measured("gigabit", took(2_000_000, 0.02));
+  assert.equal(compression.accepts("gigabit"), true);
+});
+
 Deno.test("always is always, and never is never", () => {
   for (const mode of ["always", "never"] as const) {
     const compression = new Compression(mode);

@@ -1,5 +1,6 @@
+import { firstRequest } from "./first.ts";
 import { spanRequest } from "./spans.ts";
-import { type Ask, type Peer, Situation } from "./state.ts";
+import { type Ask, type Peer, type ScheduleOptions, Situation } from "./state.ts";
 import { swarmRequest } from "./swarm.ts";
 
 export type { Ask } from "./state.ts";
@@ -9,9 +10,11 @@ export type { Ask } from "./state.ts";
  * sockets and no time. Call `next()` after every event; a peer has at most one ask in flight, and
  * there are at most 14 in all.
  *
- * While all known peers are complete, each is asked for spans of half a second, and the last ones
- * are divided between those that are done and those that are late. As soon as a partial peer is
- * known, spans end after the piece that they are at, and everything is asked piece by piece.
+ * Of what is new a piece is asked of each seed first, which tells machines that start at once of each
+ * other while they get something to exchange. While all known peers are complete, each is then asked
+ * for spans of half a second, and the last ones are divided between those that are done and those
+ * that are late. As soon as a partial peer is known, spans end after the piece that they are at, and
+ * everything is asked piece by piece.
  *
  * Two things are left to the caller because they need a clock: an ask that brings too little must
  * be ended (`over`, and `pause` or `leave`), and a peer that fails must not be asked again at once
@@ -32,12 +35,7 @@ export type { Ask } from "./state.ts";
 export class Schedule {
   readonly #situation: Situation;
 
-  /**
-   * @param options.pieces how many the implementation has, all of them lacking
-   * @param options.pieceSize in bytes
-   * @param options.random gives numbers in [0, 1)
-   */
-  constructor(options: { pieces: number; pieceSize: number; random: () => number }) {
+  constructor(options: ScheduleOptions) {
     this.#situation = new Situation(options);
   }
 
@@ -154,6 +152,13 @@ export class Schedule {
     return ask.kind !== "any" || ask.lacks.every((flag, piece) => flag === 0 || here[piece] === 1);
   }
 
+  /** Whether a peer is asked for nothing although it could be: what it gets is waited for. */
+  isIdle(peer: string): boolean {
+    const { full, peers } = this.#situation;
+    const known = peers.get(peer);
+    return !full && known !== undefined && !known.paused && known.flight === undefined;
+  }
+
   /** What to ask now. These asks are in flight from here on; without an event there are no more. */
   next(): Ask[] {
     const situation = this.#situation;
@@ -162,7 +167,9 @@ export class Schedule {
     if (swarm) { for (const flight of situation.flights.values()) situation.cut(flight, 0); }
     const asks: Ask[] = [];
     for (;;) {
-      const choice = swarm ? swarmRequest(situation) : spanRequest(situation);
+      const choice = swarm
+        ? swarmRequest(situation)
+        : firstRequest(situation) ?? spanRequest(situation);
       if (choice === undefined) return asks;
       asks.push(situation.open(choice));
     }

@@ -8,6 +8,9 @@ import type { Choice, Flight, Peer, Situation } from "./state.ts";
 /** How much of a peer's time a span takes, in seconds. */
 const SPAN_SECONDS = 0.5;
 
+/** The same while nobody else is known: who joins gets what is behind it, or takes half of it over. */
+const SPAN_SECONDS_ALONE = 2;
+
 /** A span, in bytes: under 1 MiB the wait for the next answer would show. */
 const MIN_SPAN = 1024 ** 2;
 
@@ -62,7 +65,8 @@ function span(peer: Peer, first: number, end: number): Choice {
 function spanLength(situation: Situation, peer: Peer, free: number): number {
   const { pieceSize, peers } = situation;
   if (peer.rate !== undefined) {
-    const bytes = Math.min(Math.max(peer.rate * SPAN_SECONDS, MIN_SPAN), MAX_SPAN);
+    const seconds = peers.size === 1 ? SPAN_SECONDS_ALONE : SPAN_SECONDS;
+    const bytes = Math.min(Math.max(peer.rate * seconds, MIN_SPAN), MAX_SPAN);
     return Math.max(1, Math.round(bytes / pieceSize));
   }
   // Of something small the first spans would leave nothing to the last peers.

@@ -50,6 +50,17 @@ export interface Choice {
   readonly from?: Flight;
 }
 
+export interface ScheduleOptions {
+  /** How many the implementation has, all of them lacking. */
+  readonly pieces: number;
+  /** In bytes. */
+  readonly pieceSize: number;
+  /** Gives numbers in [0, 1). */
+  readonly random: () => number;
+  /** Whether not even a part of a piece is here. */
+  readonly untouched?: boolean;
+}
+
 /** The requests that a fetch has in flight in all: measured, see `Schedule`. */
 export const MAX_FLIGHTS = 14;
 
@@ -72,21 +83,28 @@ export class Situation {
   readonly holders: Uint32Array;
   readonly peers: Map<string, Peer> = new Map();
   readonly flights: Map<number, Flight> = new Map();
+  #untouched: boolean;
   #lacking: number;
   #nextId = 0;
 
-  constructor(options: { pieces: number; pieceSize: number; random: () => number }) {
-    const { pieces, pieceSize, random } = options;
+  constructor(options: ScheduleOptions) {
+    const { pieces, pieceSize, random, untouched = false } = options;
     this.pieceSize = pieceSize;
     this.random = random;
     this.here = new Uint8Array(pieces);
     this.flightsOf = new Uint8Array(pieces);
     this.holders = new Uint32Array(pieces);
+    this.#untouched = untouched;
     this.#lacking = pieces;
   }
 
   get pieces(): number {
     return this.here.length;
+  }
+
+  /** Whether nothing of any piece is here, and nobody has brought one yet. */
+  get untouched(): boolean {
+    return this.#untouched;
   }
 
   get done(): boolean {
@@ -158,6 +176,7 @@ export class Situation {
   arrived(piece: number): void {
     if (this.here[piece] !== 0) return;
     this.here[piece] = 1;
+    this.#untouched = false;
     this.#lacking--;
     for (const flight of this.flights.values()) flight.owes?.delete(piece);
     this.flightsOf[piece] = 0;

@@ -36,10 +36,12 @@ export class Model {
   readonly #peers = new Map<string, KnownPeer>();
   readonly #asks = new Map<number, OpenAsk>();
   readonly #lacking: Set<number>;
+  #untouched: boolean;
   readonly #ids = new Set<number>();
 
-  constructor(options: { pieces: number; pieceSize: number; seed: number }) {
+  constructor(options: { pieces: number; pieceSize: number; seed: number; untouched: boolean }) {
     this.#pieces = options.pieces;
+    this.#untouched = options.untouched;
     this.#random = randomFrom(options.seed);
     this.schedule = new Schedule({ ...options, random: this.#random });
     this.#lacking = new Set(Array(options.pieces).keys());
@@ -132,6 +134,7 @@ export class Model {
 
   #arrived(piece: number): void {
     this.schedule.arrived(piece);
+    this.#untouched = false;
     this.#lacking.delete(piece);
     for (const open of this.#asks.values()) open.owes = open.owes?.filter((p) => p !== piece);
   }
@@ -170,7 +173,8 @@ export class Model {
       }
     } else if (ask.kind === "piece") owes = [ask.piece];
     else {
-      assert.ok(partial && peer.has === undefined);
+      assert.ok(peer.has === undefined);
+      assert.ok(partial || this.#untouched && this.#pieces >= 32 * this.#peers.size);
       assert.ok(ask.lacks.includes(1));
       for (const [piece, flag] of ask.lacks.entries()) {
         if (flag === 1) assert.ok(this.#lacking.has(piece) && this.#inFlight(piece) === 0);

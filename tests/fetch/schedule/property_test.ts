@@ -25,9 +25,10 @@ function events(peers: number, partial: boolean): fc.Arbitrary<Event[]> {
 }
 
 const sizes = fc.record({
-  pieces: fc.integer({ min: 1, max: 60 }),
+  pieces: fc.integer({ min: 1, max: 80 }),
   pieceSize: fc.constantFrom(2 ** 18, 2 ** 20, 2 ** 23),
   seed: fc.nat(),
+  untouched: fc.boolean(),
 });
 
 function holds(options: { peers: number; partial: boolean; present: number; runs: number }): void {

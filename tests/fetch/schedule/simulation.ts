@@ -110,7 +110,7 @@ class Simulation {
       leaves,
       has: new Uint8Array(options.pieces).fill(complete ? 1 : 0),
       picked: new Uint32Array(options.pieces),
-      schedule: complete ? undefined : new Schedule(options),
+      schedule: complete ? undefined : new Schedule({ ...options, untouched: true }),
       inFlight: new Set(),
       telling: new Set(),
       lacking: complete ? 0 : options.pieces,

@@ -27,24 +27,24 @@ function finish(schedule: Schedule, ask: Ask | undefined, rate: number): void {
   schedule.over(ask.id, { bytes, seconds: bytes / rate });
 }
 
-Deno.test("a first span is 4 MiB, the next ones half a second, in order", () => {
+Deno.test("a first span is 4 MiB, the next ones two seconds while nobody else is there, in order", () => {
   const schedule = scheduleOf(1000, "a");
   const first = schedule.next();
   assert.deepEqual(spansOf(first), ["a 0-16"]);
-  finish(schedule, first[0], 20 * MIB);
+  finish(schedule, first[0], 5 * MIB);
   const second = schedule.next();
   assert.deepEqual(spansOf(second), ["a 16-56"]);
-  finish(schedule, second[0], 20 * MIB);
+  finish(schedule, second[0], 5 * MIB);
   assert.deepEqual(spansOf(schedule.next()), ["a 56-96"]);
 });
 
 Deno.test("a peer whose span is broken off goes on where that was, in order", () => {
   const schedule = scheduleOf(1000, "a");
-  finish(schedule, schedule.next()[0], 20 * MIB);
+  finish(schedule, schedule.next()[0], 5 * MIB);
   const [second] = schedule.next();
   assert.deepEqual(spansOf([second!]), ["a 16-56"]);
   for (let piece = 16; piece < 32; piece++) schedule.arrived(piece);
-  schedule.over(second!.id, { bytes: 4 * MIB, seconds: 0.2 });
+  schedule.over(second!.id, { bytes: 4 * MIB, seconds: 0.8 });
   assert.deepEqual(spansOf(schedule.next()), ["a 32-72"]);
 });
 
@@ -65,8 +65,8 @@ Deno.test("spans are neither under 1 MiB nor over 256 MiB", () => {
 
 Deno.test("a rate follows what is measured", () => {
   const schedule = scheduleOf(1000, "a");
-  finish(schedule, schedule.next()[0], 40 * MIB);
-  finish(schedule, schedule.next()[0], 20 * MIB);
+  finish(schedule, schedule.next()[0], 10 * MIB);
+  finish(schedule, schedule.next()[0], 5 * MIB);
   const [ask] = schedule.next();
   assert.ok(ask?.kind === "span");
   assert.equal(ask.end - ask.first, 60);
@@ -83,11 +83,11 @@ Deno.test("what is here already is not asked", () => {
   for (const piece of [0, 1, 2, 7]) schedule.arrived(piece);
   const asks = schedule.next();
   assert.deepEqual(spansOf(asks), ["a 3-7"]);
-  finish(schedule, asks[0], 8 * MIB);
+  finish(schedule, asks[0], 2 * MIB);
   assert.deepEqual(spansOf(schedule.next()), ["a 8-24"]);
 });
 
-Deno.test("all peers together get the stream nearly in order", () => {
+Deno.test("all peers together get the stream nearly in order, half a second at a time", () => {
   const schedule = scheduleOf(1016, "a", "b");
   const asks = schedule.next();
   assert.deepEqual(spansOf(asks), ["a 0-16", "b 16-32"]);
@@ -233,4 +233,44 @@ Deno.test("an implementation without content is done at once", () => {
   const schedule = scheduleOf(0, "a");
   assert.equal(schedule.done, true);
   assert.deepEqual(schedule.next(), []);
+});
+
+/** Of a stream of which nothing is here. */
+function untouchedOf(pieces: number, ...seeds: string[]): Schedule {
+  const schedule = new Schedule({ pieces, pieceSize: PIECE, random: () => 0.5, untouched: true });
+  for (const seed of seeds) schedule.join(seed, true);
+  return schedule;
+}
+
+Deno.test("each seed is asked for a piece of its choice first, and for spans when one has come", () => {
+  const schedule = untouchedOf(64, "a", "b");
+  const [a, b] = schedule.next();
+  for (const ask of [a, b]) {
+    assert.ok(ask?.kind === "any");
+    assert.deepEqual([...ask.lacks], new Array(64).fill(1));
+  }
+  assert.deepEqual(schedule.next(), []);
+  schedule.chosen(a!.id, 7);
+  schedule.arrived(7);
+  schedule.over(a!.id, { bytes: PIECE, seconds: 0.01 });
+  schedule.join("c", true);
+  assert.deepEqual(spansOf(schedule.next()), ["c 0-7", "a 8-58"]);
+});
+
+Deno.test("of what is small, or partly here, no seed chooses", () => {
+  assert.deepEqual(spansOf(untouchedOf(63, "a", "b").next()), ["a 0-16", "b 16-32"]);
+  assert.deepEqual(spansOf(scheduleOf(64, "a", "b").next()), ["a 0-16", "b 16-32"]);
+  const resumed = untouchedOf(64, "a");
+  resumed.arrived(0);
+  assert.deepEqual(spansOf(resumed.next()), ["a 1-17"]);
+});
+
+Deno.test("a seed that fails to choose is asked for a span when it has shown how fast it is", () => {
+  const schedule = untouchedOf(64, "a");
+  const [first] = schedule.next();
+  schedule.over(first!.id);
+  const [again] = schedule.next();
+  assert.equal(again?.kind, "any", "nothing has come of it");
+  schedule.over(again!.id, { bytes: 1000, seconds: 0.01 });
+  assert.deepEqual(spansOf(schedule.next()).length, 1);
 });
