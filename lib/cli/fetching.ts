@@ -211,7 +211,7 @@ export class Fetching implements AsyncDisposable {
         // Who names the machine to ask wants nothing of the others.
         if (share && peers.length === 0) this.sharing.share(digest, search);
       },
-      keepFrame: (...piece) => this.sharing.keep(...piece),
+      keepFrame: (digest, frame) => this.sharing.keep(digest, frame),
       compress,
       limit: this.#limit,
       nobody: nobody(this.#settings, wait),

@@ -3,6 +3,7 @@ import type { Digest } from "../manifest/digest.ts";
 import { networkInterfaces } from "../net/interfaces.ts";
 import type { ServeEvent } from "../serve/events.ts";
 import type { Server } from "../serve/server.ts";
+import type { PieceFrame } from "../wire/zstd.ts";
 
 export interface SharingOptions {
   /** The stores that downloads go to. */
@@ -40,8 +41,8 @@ export class Sharing implements AsyncDisposable {
   }
 
   /** Keeps a piece as it came, to give it on like that; does nothing while nothing is shared. */
-  keep(...piece: Parameters<Server["keep"]>): void {
-    this.#running?.keep(...piece);
+  keep(digest: Digest, frame: PieceFrame): void {
+    this.#running?.keep(digest, frame);
   }
 
   /** The server, which is started if it is not there yet; undefined if that cannot be. */

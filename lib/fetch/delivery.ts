@@ -3,6 +3,7 @@ import { commit, type VerifiedTree } from "../store/commit.ts";
 import { openStaging } from "../store/staging.ts";
 import { sweepStale } from "../store/sweep.ts";
 import type { Target } from "../store/target.ts";
+import type { PieceFrame } from "../wire/zstd.ts";
 import type { CompressionMode } from "./compression.ts";
 import { type Crowd, isPeerFault } from "./crowd.ts";
 import { Download } from "./download.ts";
@@ -18,12 +19,7 @@ export interface DeliveryOptions {
   /** Begins to give what a download has to others, and tells them; not called for what is whole. */
   readonly share: (digest: Digest, search: Search) => void;
   /** A verified piece of a download came as this frame, and may be given on like that. */
-  readonly keepFrame: (
-    digest: Digest,
-    piece: number,
-    bytes: Uint8Array,
-    frame: Uint8Array<ArrayBuffer>,
-  ) => void;
+  readonly keepFrame: (digest: Digest, frame: PieceFrame) => void;
   /** Whether peers may compress. */
   readonly compress: CompressionMode;
   /** Holds all that comes to a rate. */
@@ -66,7 +62,7 @@ export async function deliver(
     ...options,
     stores: [...new Set([...options.sources, target.store])],
     onShareable: () => options.share(digest, search),
-    onFrame: (...piece) => options.keepFrame(digest, ...piece),
+    onFrame: (frame) => options.keepFrame(digest, frame),
   });
   const tree = await download.fromContent(crowd) ??
     await fromArchives(crowd, digest, download, report);

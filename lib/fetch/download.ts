@@ -13,6 +13,7 @@ import { sealTree, sealUnpacked, type VerifiedTree } from "../store/commit.ts";
 import { PieceFile, readPieceStates } from "../store/piece_file.ts";
 import { requireSpace } from "../store/space.ts";
 import type { Staging } from "../store/staging.ts";
+import type { PieceFrame } from "../wire/zstd.ts";
 import { unpackArchive } from "./archive.ts";
 import { Assembly } from "./assembly/assembly.ts";
 import { canHaveWriter } from "./assembly/file_writer.ts";
@@ -38,7 +39,7 @@ export interface DownloadOptions {
   /** There is something to give to others from now on. */
   readonly onShareable: () => void;
   /** A verified piece came as this frame, and may be given on like that. */
-  readonly onFrame: (piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>) => void;
+  readonly onFrame: (frame: PieceFrame) => void;
 }
 
 const NO_STATES = new Uint8Array();

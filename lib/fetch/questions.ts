@@ -1,5 +1,6 @@
 import { PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
+import type { PieceFrame } from "../wire/zstd.ts";
 import type { Assembly } from "./assembly/assembly.ts";
 import { Block } from "./assembly/block.ts";
 import type { PieceCheck } from "./assembly/piece_check.ts";
@@ -26,7 +27,7 @@ export interface QuestionsOptions {
   readonly limit: DownloadLimit | undefined;
   readonly onProgress: () => void;
   /** A piece that matches the piece digests came as this frame. */
-  readonly onFrame: (piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>) => void;
+  readonly onFrame: (frame: PieceFrame) => void;
   /** What a peer says that it has, or turns out to have; "archives" if it knows nothing of content. */
   readonly holdings: (member: Member, has: Holdings) => void;
 }
@@ -195,7 +196,9 @@ export class Questions {
       case "unknown":
     }
     const before = assembly.taken;
-    if (verdict === "right" && frame !== undefined) this.#options.onFrame(piece, bytes, frame);
+    if (verdict === "right" && frame !== undefined) {
+      this.#options.onFrame({ piece, size: bytes.length, sha256: check.digestOf(piece)!, frame });
+    }
     const { start, end } = pieces.map.rangeOf(piece);
     const write = () => assembly.write(start, bytes, member.name);
     if (verdict === "right" && pieces.map.isUntouched(piece)) pieces.writeMatching(piece, write);

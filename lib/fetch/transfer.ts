@@ -1,6 +1,7 @@
 import { PeerBusy, PeerFailed, PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { AT_ONCE_MS, BLOCK_SIZE, FRUITLESS_MS, SOME_PROGRESS, STARVED_MS } from "../wire/limits.ts";
+import { AT_ONCE_MS, SOME_PROGRESS, STARVED_MS } from "../wire/limits.ts";
+import type { PieceFrame } from "../wire/zstd.ts";
 import type { Assembly } from "./assembly/assembly.ts";
 import { PieceCheck } from "./assembly/piece_check.ts";
 import type { Pieces } from "./assembly/pieces.ts";
@@ -9,6 +10,7 @@ import type { Compression } from "./compression.ts";
 import { type Crowd, isPeerFault } from "./crowd.ts";
 import { Doubts } from "./doubts.ts";
 import type { DownloadLimit } from "./download_limit.ts";
+import { Fruits } from "./fruits.ts";
 import type { Member } from "./member.ts";
 import { noPlace } from "./patience.ts";
 import { type Holdings, Questions } from "./questions.ts";
@@ -28,7 +30,7 @@ export interface TransferOptions {
   /** Called now and then, when bytes have come. */
   readonly onProgress: () => void;
   /** A piece that matches the piece digests came as this frame. */
-  readonly onFrame: (piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>) => void;
+  readonly onFrame: (frame: PieceFrame) => void;
   /**
    * How long peers that have nothing of what is missing are waited for, in milliseconds
    * (default STARVED_MS).
@@ -72,14 +74,15 @@ class Transfer {
   readonly #tasks = new Set<Promise<void>>();
   readonly #setbacks = new Setbacks((member) => this.#guard(() => this.#backAgain(member)));
   readonly #known = new Set<Member>();
+  readonly #fruits: Fruits;
   readonly #finished = Promise.withResolvers<boolean>();
   #starving: ReturnType<typeof setTimeout> | undefined;
   #settling = false;
-  #fruits = { bytes: 0, since: performance.now() };
 
   constructor(options: TransferOptions) {
     const { digest, crowd, assembly, pieces, signal } = options;
     this.#options = options;
+    this.#fruits = new Fruits(crowd, options.limit, options.fruitless);
     const { map } = pieces;
     this.#schedule = new Schedule({
       pieces: map.count,
@@ -279,7 +282,7 @@ class Transfer {
     this.#refreshPauses();
     for (const ask of this.#schedule.next()) this.#start(ask);
     for (const [id, { abort }] of this.#asks) if (this.#schedule.useless(id)) abort.abort();
-    if (this.#isFruitless()) {
+    if (this.#fruits.fail(this.#setbacks.any || this.#settling || this.#doubts.busy)) {
       for (const member of crowd.usable) {
         this.#failed(member, new PeerFailed(member.name, "nothing came of asking it"));
       }
@@ -295,20 +298,6 @@ class Transfer {
       const starve = () => this.#guard(() => this.#starve());
       this.#starving ??= setTimeout(starve, this.#options.patience ?? STARVED_MS);
     }
-  }
-
-  /** Nobody has sent anything for long, or asked us to wait: a liar may offer, and refuse, for ever. */
-  #isFruitless(): boolean {
-    const now = performance.now();
-    const { crowd } = this.#options;
-    let bytes = 0;
-    for (const { tally } of crowd.members.values()) bytes += tally.bytes;
-    const waits = this.#setbacks.any || this.#settling || this.#doubts.busy ||
-      crowd.usable.length === 0;
-    if (bytes !== this.#fruits.bytes || waits) this.#fruits = { bytes, since: now };
-    // What came is counted at once, and paid for with waiting where there is a limit.
-    const paying = this.#options.limit?.millisecondsFor(BLOCK_SIZE) ?? 0;
-    return now - this.#fruits.since > paying + (this.#options.fruitless ?? FRUITLESS_MS);
   }
 
   /** Everything is here, but large files are still to be hashed. */

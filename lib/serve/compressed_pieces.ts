@@ -3,7 +3,7 @@ import process from "node:process";
 import type { Digest } from "../manifest/digest.ts";
 import { stateOf } from "../store/file_state.ts";
 import { COMPRESSED_CACHE_BYTES, WORTHWHILE_SAVING } from "../wire/limits.ts";
-import { compressFrame, hasZstd, storedFrame } from "../wire/zstd.ts";
+import { compressFrame, hasZstd, type PieceFrame, storedFrame } from "../wire/zstd.ts";
 import type { Source } from "./body.ts";
 import { CompressionEffort } from "./compression_effort.ts";
 import type { Unhashed } from "./content.ts";
@@ -93,14 +93,16 @@ export class CompressedPieces {
     if (reader.left === 0 || !hasZstd()) return undefined;
     let plain = 0;
     let compressed = 0;
+    let frame: Uint8Array | undefined;
     for (const piece of samples(first, last)) {
       const bytes = reader.sizeOf(piece);
       if (bytes > MAX_COMPRESSED_PIECE) return undefined;
       plain += bytes;
-      compressed += this.frameOf(held, piece, reader)?.length ?? bytes;
+      frame = this.frameOf(held, piece, reader);
+      compressed += frame?.length ?? bytes;
     }
     if (!saves(compressed, plain)) return undefined;
-    return new CompressedRun(this, held, first, last, reader);
+    return new CompressedRun(this, held, first, last, reader, first === last ? frame : undefined);
   }
 
   /**
@@ -134,16 +136,11 @@ export class CompressedPieces {
     return frame;
   }
 
-  /**
-   * Keeps a piece of a download as it came: others get it without compressing it again.
-   *
-   * @param frame what expands to `bytes`, the piece
-   */
-  keep(digest: Digest, piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>): void {
+  /** Keeps a piece of a download as it came: others get it without compressing it again. */
+  keep(digest: Digest, { piece, size, sha256, frame }: PieceFrame): void {
     const kept = this.#of(digest);
-    if (!saves(frame.length, bytes.length)) return;
-    const of = hashOf(bytes);
-    if (kept.frames.get(piece)?.of !== of) this.#put(kept, piece, { of, bytes: frame });
+    if (!saves(frame.length, size) || kept.frames.get(piece)?.of === sha256) return;
+    this.#put(kept, piece, { of: sha256, bytes: frame });
   }
 
   /** Forgets what an implementation was compressed to, because it was damaged. */
@@ -210,25 +207,24 @@ export class CompressedRun implements Source {
   readonly #reader: PieceReader;
   readonly #last: number;
   #next: number;
-  /** The frame of a single piece, which the cache may have lost by the time that it is sent. */
   readonly #single: Uint8Array | undefined;
 
+  /** @param single the frame of the piece, where it is one: the cache may lose it before it is sent */
   constructor(
     pieces: CompressedPieces,
     held: Held,
     first: number,
     last: number,
     reader: PieceReader,
+    single: Uint8Array | undefined,
   ) {
     this.#pieces = pieces;
     this.#held = held;
     this.#reader = reader;
     this.#next = first;
     this.#last = last;
-    if (first === last) {
-      this.#single = pieces.anyFrameOf(held, first, reader);
-      this.size = this.#single.length;
-    }
+    this.#single = single;
+    this.size = single?.length;
   }
 
   next(): Uint8Array | undefined {
@@ -248,7 +244,7 @@ function processorTime(): number {
 }
 
 function hashOf(bytes: Uint8Array): string {
-  return hash("sha256", bytes, "base64");
+  return hash("sha256", bytes, "hex");
 }
 
 /** Whether a frame is of the piece as it is now. */

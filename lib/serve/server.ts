@@ -3,6 +3,7 @@ import type { NetworkInterface } from "../net/interfaces.ts";
 import { QuerySocket } from "../net/hear.ts";
 import { randomHex } from "../wire/identifiers.ts";
 import { SHUTDOWN_MS } from "../wire/limits.ts";
+import type { PieceFrame } from "../wire/zstd.ts";
 import { accessFor } from "./access.ts";
 import { announce } from "./announcing.ts";
 import { CompressedPieces } from "./compressed_pieces.ts";
@@ -62,7 +63,7 @@ export interface Server extends Serving {
   /** What this machine is downloading from its origin: who asks is told, as long as it is not here. */
   readonly pending: Set<Digest>;
   /** Keeps a verified piece of a download as the frame that it came as, to give it on like that. */
-  keep(digest: Digest, piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>): void;
+  keep(digest: Digest, frame: PieceFrame): void;
 }
 
 /**
@@ -119,7 +120,7 @@ export function startServer(options: ServerOptions, report: ReportServe): Server
     port,
     id,
     pending,
-    keep: (...piece) => compressed.keep(...piece),
+    keep: (digest, frame) => compressed.keep(digest, frame),
     finished,
     update(interfaces) {
       socket?.update(interfaces);

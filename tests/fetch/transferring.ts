@@ -12,6 +12,7 @@ import { transferFromAll } from "../../lib/fetch/transfer.ts";
 import { contentStream } from "../../lib/manifest/layout.ts";
 import { AVAILABILITY_PAUSE_MS } from "../../lib/wire/limits.ts";
 import type { OfferState } from "../../lib/wire/reply.ts";
+import type { PieceFrame } from "../../lib/wire/zstd.ts";
 import type { Node } from "../vectors/trees.ts";
 import { type FakePeer, memberOf } from "./fake_peer.ts";
 import { FetchedTree } from "./trees.ts";
@@ -59,7 +60,7 @@ export class Transferring implements Disposable {
   async run(
     options: {
       onProgress?: () => void;
-      onFrame?: (piece: number, bytes: Uint8Array, frame: Uint8Array<ArrayBuffer>) => void;
+      onFrame?: (frame: PieceFrame) => void;
       signal?: AbortSignal;
       compress?: CompressionMode;
       /** Whether no others are to be expected (default). */

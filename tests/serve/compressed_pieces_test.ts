@@ -231,7 +231,8 @@ test("a piece of a download is given on as it came, as long as it is that piece"
   const reader = new PieceReader(held, 0, 0);
   // Another level than this program's: it is known by that.
   const frame = new Uint8Array(zstdCompressSync(bytes, { params: { 100: 9 } }));
-  pieces.keep(origin.digest, 0, bytes, frame);
+  const sha256 = hash("sha256", bytes, "hex");
+  pieces.keep(origin.digest, { piece: 0, size: bytes.length, sha256, frame });
   assert.deepEqual(pieces.frameOf(held, 0, reader), frame);
   const other = bytes.slice();
   other[7]! ^= 1;

@@ -54,9 +54,14 @@ export class PieceCheck {
     this.#claims.clear();
   }
 
+  /** The SHA-256 that a piece has to have, in hexadecimal; undefined while there are no digests. */
+  digestOf(piece: number): string | undefined {
+    return this.#adopted?.digests[piece];
+  }
+
   /** Whether these are the bytes of a piece, as far as that is known. */
   matches(piece: number, bytes: Uint8Array): boolean {
-    return this.#adopted?.digests[piece] === hash("sha256", bytes, "hex");
+    return this.digestOf(piece) === hash("sha256", bytes, "hex");
   }
 
   /** Judges a piece as a whole, sent by one peer. */
