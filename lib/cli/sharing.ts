@@ -3,7 +3,7 @@ import type { Digest } from "../manifest/digest.ts";
 import { networkInterfaces } from "../net/interfaces.ts";
 import type { ServeEvent } from "../serve/events.ts";
 import type { Server } from "../serve/server.ts";
-import type { PieceFrame } from "../wire/zstd.ts";
+import type { PieceFrame } from "../wire/piece_frame.ts";
 
 export interface SharingOptions {
   /** The stores that downloads go to. */

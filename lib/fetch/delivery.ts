@@ -3,7 +3,7 @@ import { commit, type VerifiedTree } from "../store/commit.ts";
 import { openStaging } from "../store/staging.ts";
 import { sweepStale } from "../store/sweep.ts";
 import type { Target } from "../store/target.ts";
-import type { PieceFrame } from "../wire/zstd.ts";
+import type { PieceFrame } from "../wire/piece_frame.ts";
 import type { CompressionMode } from "./compression.ts";
 import { type Crowd, isPeerFault } from "./crowd.ts";
 import { Download } from "./download.ts";

@@ -13,7 +13,7 @@ import { sealTree, sealUnpacked, type VerifiedTree } from "../store/commit.ts";
 import { PieceFile, readPieceStates } from "../store/piece_file.ts";
 import { requireSpace } from "../store/space.ts";
 import type { Staging } from "../store/staging.ts";
-import type { PieceFrame } from "../wire/zstd.ts";
+import type { PieceFrame } from "../wire/piece_frame.ts";
 import { unpackArchive } from "./archive.ts";
 import { Assembly } from "./assembly/assembly.ts";
 import { canHaveWriter } from "./assembly/file_writer.ts";
@@ -69,8 +69,11 @@ export class Download implements Disposable {
    */
   async fromContent(crowd: Crowd): Promise<VerifiedTree | undefined> {
     const { signal } = this.#options;
-    const mayShrink = (peer: string) => this.#compression.acceptsManifest(peer);
-    const manifest = await findManifest(this.#digest, crowd, this.#staging, mayShrink, signal);
+    const manifest = await findManifest(this.#digest, crowd, {
+      staging: this.#staging,
+      mayShrink: (peer) => this.#compression.acceptsManifest(peer),
+      signal,
+    });
     if (manifest === undefined || manifest.ambiguous) return undefined;
     const started = performance.now();
     const { assembly, pieces, resumed, reused } = await this.#plan(manifest);

@@ -22,7 +22,7 @@ export class Fruits {
    *
    * @param waits somebody has asked us to wait, or something is being found out: that time does not count
    */
-  fail(waits: boolean): boolean {
+  haveFailed(waits: boolean): boolean {
     const now = performance.now();
     let bytes = 0;
     for (const { tally } of this.#crowd.members.values()) bytes += tally.bytes;

@@ -14,20 +14,24 @@ import { patiently } from "./patience.ts";
  */
 const AT_ONCE = 6;
 
+export interface ManifestOptions {
+  readonly staging: Staging;
+  /** Whether it may come compressed from a peer. */
+  readonly mayShrink: (peer: string) => boolean;
+  readonly signal: AbortSignal;
+}
+
 /**
  * The manifest of a digest: what an earlier run left in staging, or else what the first peer sends
  * that has it. It hashes to the digest; who sends another one is dropped. Kept in staging.
  *
- * @param mayShrink says of whom it may come compressed
  * @returns undefined when no peer of the crowd has it as such, and no more are to be expected
  * @throws StoreFailed; the signal's reason
  */
 export async function findManifest(
   digest: Digest,
   crowd: Crowd,
-  staging: Staging,
-  mayShrink: (peer: string) => boolean,
-  signal: AbortSignal,
+  { staging, mayShrink, signal }: ManifestOptions,
 ): Promise<Manifest | undefined> {
   const left = staging.readManifest();
   if (left !== undefined) {

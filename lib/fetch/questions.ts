@@ -1,6 +1,6 @@
 import { PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import type { PieceFrame } from "../wire/zstd.ts";
+import type { PieceFrame } from "../wire/piece_frame.ts";
 import type { Assembly } from "./assembly/assembly.ts";
 import { Block } from "./assembly/block.ts";
 import type { PieceCheck } from "./assembly/piece_check.ts";
@@ -145,6 +145,8 @@ export class Questions {
         signal,
       );
     if (answer === undefined) {
+      // Why, shows when it is asked for something else.
+      if (ask.kind === "any" && member.tally.questions === 1) return;
       has ??= await this.#lookAgain(member, signal);
       if (ask.kind === "piece" && has?.[ask.piece] === 1) {
         throw new PeerLacks(member.name, `it says that it has piece ${ask.piece}, and has not`);

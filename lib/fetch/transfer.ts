@@ -1,7 +1,7 @@
 import { PeerBusy, PeerFailed, PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { AT_ONCE_MS, SOME_PROGRESS, STARVED_MS } from "../wire/limits.ts";
-import type { PieceFrame } from "../wire/zstd.ts";
+import type { PieceFrame } from "../wire/piece_frame.ts";
 import type { Assembly } from "./assembly/assembly.ts";
 import { PieceCheck } from "./assembly/piece_check.ts";
 import type { Pieces } from "./assembly/pieces.ts";
@@ -282,7 +282,7 @@ class Transfer {
     this.#refreshPauses();
     for (const ask of this.#schedule.next()) this.#start(ask);
     for (const [id, { abort }] of this.#asks) if (this.#schedule.useless(id)) abort.abort();
-    if (this.#fruits.fail(this.#setbacks.any || this.#settling || this.#doubts.busy)) {
+    if (this.#fruits.haveFailed(this.#setbacks.any || this.#settling || this.#doubts.busy)) {
       for (const member of crowd.usable) {
         this.#failed(member, new PeerFailed(member.name, "nothing came of asking it"));
       }

@@ -9,7 +9,7 @@ import {
   requestQuery,
   type Route,
 } from "../wire/routes.ts";
-import { compressFrame, hasZstd } from "../wire/zstd.ts";
+import { hasZstd } from "../wire/zstd.ts";
 import type { Access } from "./access.ts";
 import { archiveSize, ArchiveSource, chooseCoding, type Coding } from "./archive.ts";
 import { AvailabilityAnswers } from "./availability.ts";
@@ -19,6 +19,7 @@ import type { ReportServe } from "./events.ts";
 import type { Held } from "./held.ts";
 import type { Holdings } from "./holdings.ts";
 import { KnownFiles } from "./known_files.ts";
+import { ManifestFrames } from "./manifest_frames.ts";
 import { PieceDigests } from "./piece_digests.ts";
 import { PieceAnswers } from "./pieces.ts";
 import { etagOf, headersFor, notHere, say, unchanged } from "./responses.ts";
@@ -30,6 +31,9 @@ const ARCHIVES: Readonly<Record<ArchiveFormat, { coding: Coding; type: string }>
   "tar.gz": { coding: "gzip", type: "application/gzip" },
   "tar.zst": { coding: "zstd", type: "application/zstd" },
 };
+
+/** What is compressed for those who understand that. */
+const VARIES = { "vary": "accept-encoding" } as const;
 
 /** A manifest of fewer bytes leaves in one packet in any case. */
 const WORTH_COMPRESSING = 1024;
@@ -83,6 +87,7 @@ export function answering(
 class Answerer {
   readonly #holdings: Holdings;
   readonly #known = new KnownFiles();
+  readonly #frames = new ManifestFrames();
   readonly #sender: Sender;
   readonly #availability: AvailabilityAnswers;
   readonly #pieces: PieceAnswers;
@@ -125,7 +130,8 @@ class Answerer {
     // Which pieces are here is to be seen first.
     if (route.kind === "any-piece") return this.#pieces.any(call, held, route);
     if (route.kind === "pieces") return this.#pieces.run(call, held, route);
-    const known = unchanged(call.request, held);
+    const varies = route.kind === "manifest" || route.kind === "tree" ? VARIES : {};
+    const known = unchanged(call.request, held, varies);
     if (known !== undefined) return known;
     switch (route.kind) {
       case "manifest":
@@ -137,7 +143,7 @@ class Answerer {
       case "tree": {
         const coding = chooseCoding(call.request.headers.get("accept-encoding"));
         return this.#archive(call, held, coding, {
-          "vary": "accept-encoding",
+          ...VARIES,
           ...(coding === "identity" ? {} : { "content-encoding": coding }),
         });
       }
@@ -178,13 +184,13 @@ class Answerer {
   #manifest(call: Call, held: Held): Response {
     const { manifestBytes } = held;
     const headers = headersFor(held, "text/plain; charset=utf-8");
-    headers.set("vary", "accept-encoding");
+    headers.set("vary", VARIES.vary);
     const coding = chooseCoding(call.request.headers.get("accept-encoding"));
     if (coding !== "zstd" || manifestBytes.length < WORTH_COMPRESSING) {
       return this.#sender.sendBytes(call, manifestBytes, headers);
     }
     headers.set("content-encoding", coding);
-    return this.#sender.sendBytes(call, manifestBytes, headers, (chunk) => compressFrame(chunk));
+    return this.#sender.sendMade(call, this.#frames.sourceOf(manifestBytes), headers);
   }
 
   #content(call: Call, held: Held): Response {

@@ -63,34 +63,28 @@ export class Sender {
     return new Response(body, { status, headers });
   }
 
-  /**
-   * Sends what is in memory already, in no less time than anything else.
-   *
-   * @param coded makes of each chunk of up to `CHUNK_SIZE` bytes what is sent in its place
-   */
-  sendBytes(
-    call: Call,
-    bytes: Uint8Array<ArrayBuffer>,
-    headers: Headers,
-    coded?: (chunk: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>,
-  ): Response {
-    if (coded === undefined) headers.set("content-length", String(bytes.length));
-    if (call.request.method === "HEAD") return headOnly(200, headers);
-    const leave = this.#places.forBytes(call);
-    if (leave === undefined) return tooMany();
-    if (this.#options.limit === undefined && bytes.length <= CHUNK_SIZE) {
+  /** Sends what is in memory already, in no less time than anything else. */
+  sendBytes(call: Call, bytes: Uint8Array<ArrayBuffer>, headers: Headers): Response {
+    headers.set("content-length", String(bytes.length));
+    if (call.request.method !== "HEAD" && bytes.length <= CHUNK_SIZE && !this.#options.limit) {
+      const leave = this.#places.forBytes(call);
+      if (leave === undefined) return tooMany();
       leave(undefined);
-      return new Response(coded?.(bytes) ?? bytes, { headers });
+      return new Response(bytes, { headers });
     }
     // A large manifest is not copied as a whole for everyone who asks.
     let at = 0;
-    const next = () => {
-      if (at >= bytes.length) return undefined;
-      const chunk = bytes.subarray(at, at += CHUNK_SIZE);
-      return coded?.(chunk) ?? chunk;
-    };
-    const source = this.#limited({ next, close: () => {} }, call);
-    return new Response(bodyOf(source, this.#options.signal, leave), { headers });
+    const next = () => at < bytes.length ? bytes.subarray(at, at += CHUNK_SIZE) : undefined;
+    return this.sendMade(call, { next, close: () => {} }, headers);
+  }
+
+  /** Sends what is quickly made of what is in memory. */
+  sendMade(call: Call, source: Source, headers: Headers): Response {
+    if (call.request.method === "HEAD") return headOnly(200, headers);
+    const leave = this.#places.forBytes(call);
+    if (leave === undefined) return tooMany();
+    const body = bodyOf(this.#limited(source, call), this.#options.signal, leave);
+    return new Response(body, { headers });
   }
 
   #limited(source: Source, { from }: Reader): Source {

@@ -3,7 +3,7 @@ import type { NetworkInterface } from "../net/interfaces.ts";
 import { QuerySocket } from "../net/hear.ts";
 import { randomHex } from "../wire/identifiers.ts";
 import { SHUTDOWN_MS } from "../wire/limits.ts";
-import type { PieceFrame } from "../wire/zstd.ts";
+import type { PieceFrame } from "../wire/piece_frame.ts";
 import { accessFor } from "./access.ts";
 import { announce } from "./announcing.ts";
 import { CompressedPieces } from "./compressed_pieces.ts";

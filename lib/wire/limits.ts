@@ -94,8 +94,14 @@ export const MAX_STORES = 64;
 /** A manifest, in bytes: 2 million files have about this much, and it is held in memory. */
 export const MAX_MANIFEST_SIZE = 256 * 1024 * 1024;
 
-/** What one zstd frame of a compressed manifest holds, in bytes: it is a chunk of what sends it. */
+/** What each zstd frame of a compressed manifest holds but the last one, in bytes. */
 export const MANIFEST_FRAME_SIZE = 256 * 1024;
+
+/**
+ * How many times as large as on the wire what such a frame holds may be: a fetch holds all of a manifest
+ * before it can tell whether it is one. Names and hashes shrink to a third.
+ */
+export const MANIFEST_EXPANSION = 16;
 
 /** The path and the query of a request: four digests take under 300 characters, a bitfield 342. */
 export const MAX_PATH_LENGTH = 2048;

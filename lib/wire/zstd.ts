@@ -2,18 +2,6 @@ import { InvalidCoding } from "../errors.ts";
 import { zstdCalls, type ZstdLevel } from "./zstd_calls.ts";
 import { frameSize, SIZED_HEADER_SIZE, writeSizedHeader } from "./zstd_frames.ts";
 
-/** A piece of a content stream as one zstd frame. */
-export interface PieceFrame {
-  /** Its number. */
-  readonly piece: number;
-  /** Of the piece, in bytes. */
-  readonly size: number;
-  /** The SHA-256 of the piece, in hexadecimal. */
-  readonly sha256: string;
-  /** The frame. */
-  readonly frame: Uint8Array<ArrayBuffer>;
-}
-
 /** The largest block, in bytes, whatever the window (RFC 8878, section 3.1.1.2.4). */
 const MAX_BLOCK_SIZE = 128 * 1024;
 const BLOCK_HEADER_SIZE = 3;

@@ -102,6 +102,16 @@ Deno.test("who is asked for nothing else is asked again soon, from when that is 
   assert.equal(peer.questions.length, 2);
 });
 
+Deno.test("who is waited for is asked not more than ten times a second", async () => {
+  await using begun = begin();
+  begun.state.urgent = true;
+  const peer = new Asked("peer", Array<Answer>(1000).fill(Uint8Array.of(1, 0, 1, 0)));
+  begun.watch.add(peer.member);
+  await setTimeout(5.5 * URGENT_AVAILABILITY_PAUSE_MS);
+  assert.ok(peer.questions.length <= 6, `${peer.questions.length} questions`);
+  assert.ok(peer.questions.length >= 2);
+});
+
 Deno.test("who fails, or has nothing any more, is told of; who is busy is asked again", async () => {
   await using begun = begin();
   const { watch, told } = begun;

@@ -19,9 +19,9 @@ function crowdOfOne() {
 Deno.test("nothing has come of a crowd that sends not a byte for as long as that", async () => {
   using room = crowdOfOne();
   const fruits = new Fruits(room.crowd, undefined, 50);
-  assert.equal(fruits.fail(false), false);
+  assert.equal(fruits.haveFailed(false), false);
   await setTimeout(60);
-  assert.equal(fruits.fail(false), true);
+  assert.equal(fruits.haveFailed(false), true);
 });
 
 Deno.test("a byte is a fruit, and so is the time in which there is a reason to wait", async () => {
@@ -29,18 +29,18 @@ Deno.test("a byte is a fruit, and so is the time in which there is a reason to w
   const fruits = new Fruits(room.crowd, undefined, 50);
   await setTimeout(60);
   room.member.tally.bytes++;
-  assert.equal(fruits.fail(false), false);
+  assert.equal(fruits.haveFailed(false), false);
   await setTimeout(60);
-  assert.equal(fruits.fail(true), false);
-  assert.equal(fruits.fail(false), false, "it counts from the end of that");
+  assert.equal(fruits.haveFailed(true), false);
+  assert.equal(fruits.haveFailed(false), false, "it counts from the end of that");
   await setTimeout(60);
   room.member.state = "gone";
-  assert.equal(fruits.fail(false), false, "nobody is there to be asked");
+  assert.equal(fruits.haveFailed(false), false, "nobody is there to be asked");
 });
 
 Deno.test("who pays for what came with waiting is not impatient", async () => {
   using room = crowdOfOne();
   const fruits = new Fruits(room.crowd, new DownloadLimit(1000), 50);
   await setTimeout(60);
-  assert.equal(fruits.fail(false), false);
+  assert.equal(fruits.haveFailed(false), false);
 });

@@ -51,13 +51,11 @@ class Inquiring implements AsyncDisposable {
   async find(options: { settled?: boolean } = {}): Promise<Uint8Array | undefined> {
     if (options.settled !== false) this.crowd.settle();
     using staging = await this.staging();
-    const manifest = await findManifest(
-      DIGEST,
-      this.crowd,
+    const manifest = await findManifest(DIGEST, this.crowd, {
       staging,
-      this.mayShrink,
-      this.abort.signal,
-    );
+      mayShrink: this.mayShrink,
+      signal: this.abort.signal,
+    });
     if (manifest === undefined) return undefined;
     assert.deepEqual(staging.readManifest(), BYTES, "it is kept");
     return formatManifest(manifest);
@@ -208,6 +206,9 @@ Deno.test("an abort ends it with its reason, before and while somebody is asked"
   await using early = new Inquiring({ one: gives(BYTES) });
   using staging = await early.staging();
   const signal = AbortSignal.abort(reason);
-  await assert.rejects(findManifest(DIGEST, early.crowd, staging, early.mayShrink, signal), reason);
+  await assert.rejects(
+    findManifest(DIGEST, early.crowd, { staging, mayShrink: early.mayShrink, signal }),
+    reason,
+  );
   assert.deepEqual(early.asked, []);
 });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import fc from "fast-check";
-import { StoreFailed } from "../../lib/errors.ts";
+import { PeerFailed, StoreFailed } from "../../lib/errors.ts";
 import { DownloadLimit } from "../../lib/fetch/download_limit.ts";
+import { RETRIES_MS } from "../../lib/wire/limits.ts";
 import { needs } from "../skips.ts";
 import { noise, TREES } from "../serve/implementations.ts";
 import { directory, file } from "../vectors/trees.ts";
@@ -299,7 +301,7 @@ Deno.test("after a transfer that was broken off nothing is written any more", as
   const there = () => [...Deno.readDirSync(tree.root)].length;
   const before = there();
   assert.ok(before > 100 && before < MANY.length, `${before}`);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await setTimeout(100);
   assert.equal(there(), before);
   // What is there is whole, and was told.
   assembly.close();
@@ -320,4 +322,63 @@ Deno.test("what another thread cannot write ends a transfer, and not with what e
     return true;
   });
   assert.ok(assembly.received < assembly.stream.size, "it is told before everything has come");
+});
+
+/** Of 32 pieces: a seed is asked for one of its choice first. */
+const LARGE = [file("a", noise(4, 32 * PIECE))];
+
+Deno.test("of something large and new a seed is asked for a piece of its choice, then for the rest", async () => {
+  using transferring = await Transferring.of(LARGE);
+  const peer = new FakePeer("peer", transferring.stream);
+  transferring.add(peer);
+  assert.equal(await transferring.run(), true);
+  assert.deepEqual(peer.asked[0], "any");
+  assert.ok(peer.asked.slice(1).every((question) => /^\d+-\d+$/.test(question)), `${peer.asked}`);
+  assert.equal(peer.sent, 32 * PIECE);
+  await transferring.check();
+});
+
+for (
+  const [how, refuse] of [
+    ["knows no such question", () => undefined],
+    ["fails at that question", () => {
+      throw new PeerFailed("peer", "it answered 400");
+    }],
+  ] as const
+) {
+  Deno.test(`a seed that ${how} is asked for the content`, async () => {
+    using transferring = await Transferring.of(LARGE);
+    class Refusing extends FakePeer {
+      override anyPiece(): Promise<undefined> {
+        this.asked.push("any");
+        return Promise.resolve().then(refuse);
+      }
+    }
+    const peer = new Refusing("peer", transferring.stream);
+    transferring.add(peer);
+    assert.equal(await transferring.run(), true);
+    assert.equal(peer.asked.filter((question) => question === "any").length, 1);
+    await transferring.check();
+  });
+}
+
+Deno.test("a seed that owes everything, and is silent, does not keep another from bringing it", async () => {
+  using transferring = await Transferring.of([file("a", noise(5, 64 * PIECE))]);
+  /** Breaks its first piece off, when it has shown to be fast, and is silent from then on. */
+  class Silent extends FakePeer {
+    override content(_digest: string, _range: unknown, signal: AbortSignal): Promise<undefined> {
+      return new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason));
+      });
+    }
+  }
+  transferring.add(new Silent("silent", transferring.stream, { failsAfter: 100_000 }));
+  const running = transferring.run({ settled: false });
+  await setTimeout(RETRIES_MS[0]! + 200);
+  const honest = new FakePeer("honest", transferring.stream);
+  transferring.add(honest);
+  transferring.crowd.settle();
+  assert.equal(await running, true);
+  assert.ok(honest.asked.length < 20, `${honest.asked}`);
+  await transferring.check();
 });

@@ -12,7 +12,7 @@ import { transferFromAll } from "../../lib/fetch/transfer.ts";
 import { contentStream } from "../../lib/manifest/layout.ts";
 import { AVAILABILITY_PAUSE_MS } from "../../lib/wire/limits.ts";
 import type { OfferState } from "../../lib/wire/reply.ts";
-import type { PieceFrame } from "../../lib/wire/zstd.ts";
+import type { PieceFrame } from "../../lib/wire/piece_frame.ts";
 import type { Node } from "../vectors/trees.ts";
 import { type FakePeer, memberOf } from "./fake_peer.ts";
 import { FetchedTree } from "./trees.ts";

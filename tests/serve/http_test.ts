@@ -52,6 +52,7 @@ Deno.test({
       const bytes = await response.bytes();
       assert.ok(bytes.length < 0.6 * manifestBytes.length);
       for (const frame of new FrameSplitter(MANIFEST_FRAME_SIZE).push(bytes)) {
+        assert.ok(contentSize(frame)! <= MANIFEST_FRAME_SIZE);
         found.push(expandFrame(frame, contentSize(frame)!));
       }
       assert.equal(found.length, frames);
@@ -155,6 +156,7 @@ Deno.test("who has it already is told so, without a body", async () => {
     });
     assert.equal(response.status, 304);
     assert.equal(response.headers.get("etag"), `"${digest}"`);
+    assert.equal(response.headers.get("vary"), path === "/manifest" ? "accept-encoding" : null);
     assert.equal(response.body, null);
   }
 });

@@ -1,6 +1,7 @@
 import { InvalidCoding, PeerFailed, PeerLied } from "../../errors.ts";
+import { MANIFEST_EXPANSION, MANIFEST_FRAME_SIZE } from "../../wire/limits.ts";
 import { expandFrame, roomFor } from "../../wire/zstd.ts";
-import { FrameSplitter } from "../../wire/zstd_frames.ts";
+import { contentSize, FrameSplitter } from "../../wire/zstd_frames.ts";
 
 /** What zstd makes of bytes that do not shrink, at most, in bytes more. */
 const ZSTD_OVERHEAD = 1024;
@@ -46,4 +47,31 @@ export async function* expanding(
     throw new PeerLied(peer, `${what} that are not zstd: ${cause.message}`, { cause });
   }
   if (splitter.unfinished) throw new PeerFailed(peer, `its answer ended inside one of the ${what}`);
+}
+
+/**
+ * Expands a manifest that comes in zstd frames, which bring not much more than what they cost their
+ * sender.
+ *
+ * @throws PeerLied, PeerFailed
+ */
+export async function* expandingManifest(
+  parts: AsyncIterable<Uint8Array>,
+  peer: string,
+): AsyncGenerator<Uint8Array> {
+  const most = MANIFEST_FRAME_SIZE;
+  let last = most;
+  const sizeOf = (frame: Uint8Array) => {
+    const size = contentSize(frame);
+    if (size === undefined || size === 0 || size > most) {
+      throw new InvalidCoding(`a frame of 1 to ${most} bytes was expected, found ${size}`);
+    }
+    if (last < most) throw new InvalidCoding(`a frame follows one of ${last} bytes`);
+    if (size > MANIFEST_EXPANSION * frame.length) {
+      throw new InvalidCoding(`a frame of ${frame.length} bytes holds ${size}`);
+    }
+    return last = size;
+  };
+  const expected = { peer, what: "frames of a manifest", most, sizeOf };
+  for await (const { bytes } of expanding(parts, expected)) yield bytes;
 }

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { InvalidCoding, PeerFailed, PeerLied } from "../../errors.ts";
+import { PeerFailed, PeerLied } from "../../errors.ts";
 import type { Digest } from "../../manifest/digest.ts";
 import { pieceSize } from "../../manifest/layout.ts";
 import {
@@ -9,19 +9,12 @@ import {
   PIECES_HEADER,
 } from "../../wire/availability.ts";
 import { decodeBitfield, encodeBitfield } from "../../wire/bitfield.ts";
-import {
-  BLOCK_SIZE,
-  MANIFEST_FRAME_SIZE,
-  MAX_AVAILABILITY_SIZE,
-  MAX_MANIFEST_SIZE,
-  PORT,
-} from "../../wire/limits.ts";
+import { BLOCK_SIZE, MAX_AVAILABILITY_SIZE, MAX_MANIFEST_SIZE, PORT } from "../../wire/limits.ts";
 import { formatContentRange } from "../../wire/range.ts";
 import { formatRoute, parseRoute, type Route } from "../../wire/routes.ts";
-import { contentSize } from "../../wire/zstd_frames.ts";
 import { Answer, Watch } from "./answer.ts";
 import { Bytes } from "./bytes.ts";
-import { expanding } from "./expanding.ts";
+import { expandingManifest } from "./expanding.ts";
 import { plainGet } from "./plain_http.ts";
 
 /** Where a peer listens: an IP address, an IPv6 one with its scope where it needs one, and a port. */
@@ -88,7 +81,7 @@ export class Peer implements Disposable {
     if (answer.status === 404 || answer.status === 400) return undefined;
     answer.require(200);
     const body = answer.bodyInPlace(BLOCK_SIZE);
-    const parts = this.#isCoded(answer, zstd) ? this.#expandedManifest(body) : body;
+    const parts = this.#isCoded(answer, zstd) ? expandingManifest(body, this.name) : body;
     return await this.#gather(parts, MAX_MANIFEST_SIZE, "a manifest");
   }
 
@@ -258,19 +251,6 @@ export class Peer implements Disposable {
     throw new PeerFailed(this.name, `it answered in a coding that was not asked for: ${coding}`);
   }
 
-  async *#expandedManifest(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    const sizeOf = (frame: Uint8Array) => {
-      const size = contentSize(frame);
-      // Of frames that hold nothing there is no end.
-      if (size !== undefined && size > 0 && size <= MANIFEST_FRAME_SIZE) return size;
-      throw new InvalidCoding(
-        `a frame of 1 to ${MANIFEST_FRAME_SIZE} bytes was expected, found ${size ?? "no size"}`,
-      );
-    };
-    const expected = { peer: this.name, what: "frames of a manifest", most: MANIFEST_FRAME_SIZE };
-    for await (const { bytes } of expanding(body, { ...expected, sizeOf })) yield bytes;
-  }
-
   /** Closes the answer unless it becomes a body. */
   #orClose<T>(answer: Answer, make: () => T | undefined): T | undefined {
     let made: T | undefined;
@@ -293,14 +273,13 @@ export class Peer implements Disposable {
         throw new PeerLied(this.name, `${what} of over ${most} bytes`);
       }
       if (size + part.length > bytes.length) {
-        const larger = new Uint8Array(Math.max(2 * bytes.length, size + part.length));
-        larger.set(bytes.subarray(0, size));
-        bytes = larger;
+        const room = Math.max(2 * bytes.length, size + part.length);
+        bytes = new Uint8Array(bytes.buffer.transfer(room));
       }
       bytes.set(part, size);
       size += part.length;
     }
-    return bytes.slice(0, size);
+    return new Uint8Array(bytes.buffer.transfer(size));
   }
 
   #get(
@@ -310,7 +289,7 @@ export class Peer implements Disposable {
     patience?: number,
   ): Promise<Answer> {
     const url = this.#origin + formatRoute(route);
-    // No content coding: what is asked for is exact bytes.
+    // What is asked for is exact bytes: no content coding but one that is expected.
     const all = { "accept-encoding": "identity", ...headers };
     return this.#ask(
       (signal) => fetch(url, { headers: all, client: this.#client, redirect: "manual", signal }),

@@ -8,15 +8,15 @@ import type { Choice, Situation } from "./state.ts";
 const PIECES_EACH = 32;
 
 /**
- * One piece of its choice from each seed, as long as nothing has come: the seed picks what it has
- * sent least. Undefined when there is nobody to ask that way.
+ * One piece of its choice from each seed, once, as long as no piece has come: the seed picks what it
+ * has sent least. Undefined when there is nobody to ask that way.
  */
 export function firstRequest(situation: Situation): Choice | undefined {
   const { full, peers, pieces, untouched } = situation;
   if (!untouched || full || pieces < PIECES_EACH * peers.size) return undefined;
-  const peer = situation.idle("seeds").find(({ rate }) => rate === undefined);
-  if (peer === undefined) return undefined;
-  // Others may have picked already.
+  const peer = situation.idle("seeds").find(({ hasChosen }) => !hasChosen);
+  // Others may have been asked for some already, or for all.
   const lacks = Uint8Array.from({ length: pieces }, (_, piece) => situation.isFree(piece) ? 1 : 0);
+  if (peer === undefined || !lacks.includes(1)) return undefined;
   return { peer, request: { kind: "any", lacks } };
 }

@@ -29,6 +29,8 @@ export interface Peer {
   /** What a partial peer has, 1 or 0 for each piece; undefined when it has everything. */
   has: Uint8Array | undefined;
   paused: boolean;
+  /** Whether it was ever asked for a piece of its choice. */
+  hasChosen: boolean;
   /** In bytes per second, at least 1; undefined before its first ask is over. */
   rate: number | undefined;
   flight: Flight | undefined;
@@ -68,8 +70,8 @@ export const MAX_FLIGHTS = 14;
 export const MAX_FLIGHTS_OF_PIECE = 2;
 
 /**
- * What is known at one moment about pieces, peers and asks, kept consistent. The rules
- * (`schedule_spans.ts`, `schedule_swarm.ts`) read it, `Schedule` writes to it.
+ * What is known at one moment about pieces, peers and asks, kept consistent. The rules (`first.ts`,
+ * `spans.ts`, `swarm.ts`) read it, `Schedule` writes to it.
  */
 export class Situation {
   readonly pieceSize: number;
@@ -102,7 +104,7 @@ export class Situation {
     return this.here.length;
   }
 
-  /** Whether nothing of any piece is here, and nobody has brought one yet. */
+  /** Whether nothing of any piece was here, and nobody has brought a whole one yet. */
   get untouched(): boolean {
     return this.#untouched;
   }
@@ -137,6 +139,7 @@ export class Situation {
     const flight: Flight = { ask, peer, owes: undefined };
     this.flights.set(ask.id, flight);
     peer.flight = flight;
+    if (ask.kind === "any") peer.hasChosen = true;
     if (ask.kind === "span") {
       const pieces = Array.from({ length: ask.end - ask.first }, (_, index) => ask.first + index);
       this.owe(flight, pieces);

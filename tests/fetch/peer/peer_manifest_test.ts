@@ -11,7 +11,7 @@ import {
   MIN_RETRY_SECONDS,
   PORT,
 } from "../../../lib/wire/limits.ts";
-import { hasZstd, storedFrame } from "../../../lib/wire/zstd.ts";
+import { compressFrame, hasZstd, storedFrame } from "../../../lib/wire/zstd.ts";
 import { concatenate } from "../../serve/implementations.ts";
 import { Rogue, say } from "../rogue.ts";
 
@@ -59,7 +59,7 @@ Deno.test({
   name: "a manifest may come as zstd frames, end to end",
   ignore: !hasZstd(),
   async fn() {
-    for (const sizes of [[], [1], [255, 256, 257], [MANIFEST_FRAME_SIZE, MANIFEST_FRAME_SIZE, 9]]) {
+    for (const sizes of [[], [1], [257], [MANIFEST_FRAME_SIZE, MANIFEST_FRAME_SIZE, 9]]) {
       const size = sizes.reduce((sum, size) => sum + size, 0);
       assert.deepEqual(await coded(sizes), new Uint8Array(size).fill(7));
     }
@@ -73,9 +73,11 @@ Deno.test({
     const sizeless = new Uint8Array(
       zstdCompressSync(new Uint8Array(9), { params: { [CONTENT_SIZE_FLAG]: 0 } }),
     );
-    for (const part of [0, MANIFEST_FRAME_SIZE + 1, sizeless, new Uint8Array(30)]) {
-      await assert.rejects(coded([5, part, 5]), PeerLied);
+    const bomb = compressFrame(new Uint8Array(MANIFEST_FRAME_SIZE));
+    for (const part of [0, MANIFEST_FRAME_SIZE + 1, sizeless, bomb, new Uint8Array(30)]) {
+      await assert.rejects(coded([part]), PeerLied);
     }
+    await assert.rejects(coded([1, 1]), PeerLied, "of small ones there is one, the last");
     const frame = storedFrame(new Uint8Array(5));
     frame[5] = 4;
     await assert.rejects(coded([frame]), PeerLied, "it holds more than it says");

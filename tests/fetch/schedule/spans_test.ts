@@ -265,12 +265,23 @@ Deno.test("of what is small, or partly here, no seed chooses", () => {
   assert.deepEqual(spansOf(resumed.next()), ["a 1-17"]);
 });
 
-Deno.test("a seed that fails to choose is asked for a span when it has shown how fast it is", () => {
+Deno.test("a seed that gave no piece of its choice is asked for a span", () => {
+  for (const result of [undefined, { bytes: 1000, seconds: 0.01 }]) {
+    const schedule = untouchedOf(64, "a");
+    const [first] = schedule.next();
+    assert.equal(first!.kind, "any");
+    schedule.over(first!.id, result);
+    assert.equal(spansOf(schedule.next()).length, 1);
+  }
+});
+
+Deno.test("who joins while another one owes everything, and brings nothing, takes over from that", () => {
   const schedule = untouchedOf(64, "a");
   const [first] = schedule.next();
-  schedule.over(first!.id);
-  const [again] = schedule.next();
-  assert.equal(again?.kind, "any", "nothing has come of it");
-  schedule.over(again!.id, { bytes: 1000, seconds: 0.01 });
-  assert.deepEqual(spansOf(schedule.next()).length, 1);
+  schedule.over(first!.id, { bytes: 100_000, seconds: 0.005 });
+  assert.deepEqual(spansOf(schedule.next()), ["a 0-64"]);
+  schedule.join("b", true);
+  const [second] = schedule.next();
+  assert.deepEqual(spansOf([second!]).length, 1);
+  assert.equal(schedule.useless(second!.id), false);
 });

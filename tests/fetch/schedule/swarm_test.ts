@@ -249,3 +249,20 @@ Deno.test("events about peers and asks that nobody knows mean nothing", () => {
   assert.equal(schedule.useless(7), true);
   assert.deepEqual(schedule.next(), []);
 });
+
+Deno.test("a peer is idle while it could be asked, and nothing more is idle when all is here", () => {
+  const schedule = new Schedule({ pieces: 2, pieceSize: PIECE, random: randomFrom(1) });
+  schedule.join("a", false);
+  assert.equal(schedule.isIdle("a"), true);
+  assert.equal(schedule.isIdle("b"), false, "nobody knows it");
+  schedule.pause("a");
+  assert.equal(schedule.isIdle("a"), false);
+  schedule.resume("a");
+  schedule.offer("a", Uint8Array.of(1, 0));
+  assert.equal(schedule.next().length, 1);
+  assert.equal(schedule.isIdle("a"), false);
+  schedule.leave("a");
+  schedule.join("c", false);
+  for (const piece of [0, 1]) schedule.arrived(piece);
+  assert.equal(schedule.isIdle("c"), false);
+});

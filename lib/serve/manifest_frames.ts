@@ -1,0 +1,35 @@
+import { MANIFEST_EXPANSION, MANIFEST_FRAME_SIZE } from "../wire/limits.ts";
+import { compressFrame, storedFrame } from "../wire/zstd.ts";
+import type { Source } from "./body.ts";
+
+/**
+ * A manifest as zstd frames. Those of the one that was asked for last are kept: a room of machines
+ * asks for the same at once.
+ */
+export class ManifestFrames {
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+  #frames: Uint8Array<ArrayBuffer>[] = [];
+
+  /** The frames one after the other, each made when it is wanted. Only where `hasZstd`. */
+  sourceOf(bytes: Uint8Array<ArrayBuffer>): Source {
+    if (this.#bytes !== bytes) {
+      this.#bytes = bytes;
+      this.#frames = [];
+    }
+    const frames = this.#frames;
+    let next = 0;
+    return {
+      next: () => {
+        const at = next * MANIFEST_FRAME_SIZE;
+        if (at >= bytes.length) return undefined;
+        return frames[next++] ??= frameOf(bytes.subarray(at, at + MANIFEST_FRAME_SIZE));
+      },
+      close: () => {},
+    };
+  }
+}
+
+function frameOf(part: Uint8Array): Uint8Array<ArrayBuffer> {
+  const frame = compressFrame(part);
+  return frame.length * MANIFEST_EXPANSION < part.length ? storedFrame(part) : frame;
+}
