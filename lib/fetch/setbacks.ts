@@ -4,12 +4,18 @@ import type { Member } from "./member.ts";
 /** How often in a row each peer had no place, or failed, and who is left alone for a while for that. */
 export class Setbacks implements Disposable {
   readonly #over: (member: Member) => void;
+  readonly #retries: readonly number[];
   readonly #counts = new Map<Member, { busy: number; failed: number }>();
   readonly #pauses = new Map<Member, ReturnType<typeof setTimeout>>();
 
-  /** @param over called when somebody was left alone for long enough */
-  constructor(over: (member: Member) => void) {
+  /**
+   * @param over called when somebody was left alone for long enough
+   * @param retries how long somebody is left alone after each failure in a row, in milliseconds; the
+   *   last one is for those that fail at once
+   */
+  constructor(over: (member: Member) => void, retries: readonly number[] = RETRIES_MS) {
     this.#over = over;
+    this.#retries = retries;
   }
 
   /** Whether somebody is left alone. */
@@ -29,7 +35,7 @@ export class Setbacks implements Disposable {
   /** An answer failed, maybe at once. Returns false when that happened too often. */
   failed(member: Member, atOnce: boolean): boolean {
     const { failed = 0 } = this.#counts.get(member) ?? {};
-    const retries = atOnce ? RETRIES_MS : RETRIES_MS.slice(0, -1);
+    const retries = atOnce ? this.#retries : this.#retries.slice(0, -1);
     return this.#pause(member, "failed", retries.length, retries[failed] ?? 0);
   }
 

@@ -36,6 +36,8 @@ export interface TransferOptions {
    * (default STARVED_MS).
    */
   readonly patience?: number;
+  /** How long a peer is left alone after each failure in a row (default RETRIES_MS). */
+  readonly retries?: readonly number[];
   /** How long a crowd is asked that sends not a byte, in milliseconds (default FRUITLESS_MS). */
   readonly fruitless?: number;
 }
@@ -72,7 +74,7 @@ class Transfer {
   readonly #over = new AbortController();
   readonly #asks = new Map<number, { member: Member; abort: AbortController }>();
   readonly #tasks = new Set<Promise<void>>();
-  readonly #setbacks = new Setbacks((member) => this.#guard(() => this.#backAgain(member)));
+  readonly #setbacks: Setbacks;
   readonly #known = new Set<Member>();
   readonly #fruits: Fruits;
   readonly #finished = Promise.withResolvers<boolean>();
@@ -82,6 +84,8 @@ class Transfer {
   constructor(options: TransferOptions) {
     const { digest, crowd, assembly, pieces, signal } = options;
     this.#options = options;
+    const backAgain = (member: Member) => this.#guard(() => this.#backAgain(member));
+    this.#setbacks = new Setbacks(backAgain, options.retries);
     this.#fruits = new Fruits(crowd, options.limit, options.fruitless);
     const { map } = pieces;
     this.#schedule = new Schedule({

@@ -66,6 +66,7 @@ export class Transferring implements Disposable {
       /** Whether no others are to be expected (default). */
       settled?: boolean;
       fruitless?: number;
+      retries?: readonly number[];
       limit?: DownloadLimit;
     } = {},
   ): Promise<boolean> {
@@ -83,6 +84,7 @@ export class Transferring implements Disposable {
       onFrame: options.onFrame ?? (() => {}),
       patience: 2 * AVAILABILITY_PAUSE_MS,
       ...(options.fruitless === undefined ? {} : { fruitless: options.fruitless }),
+      ...(options.retries === undefined ? {} : { retries: options.retries }),
     });
   }
 
