@@ -3,20 +3,16 @@ import { compressFrame, storedFrame } from "../wire/zstd.ts";
 import type { Source } from "./body.ts";
 
 /**
- * A manifest as zstd frames. Those of the one that was asked for last are kept: a room of machines
- * asks for the same at once.
+ * A manifest as zstd frames. Those of the one that was asked for last are kept as long as it is: a
+ * room of machines asks for the same at once.
  */
 export class ManifestFrames {
-  #bytes: Uint8Array<ArrayBuffer> | undefined;
-  #frames: Uint8Array<ArrayBuffer>[] = [];
+  #kept = new WeakMap<Uint8Array, Uint8Array<ArrayBuffer>[]>();
 
   /** The frames one after the other, each made when it is wanted. Only where `hasZstd`. */
   sourceOf(bytes: Uint8Array<ArrayBuffer>): Source {
-    if (this.#bytes !== bytes) {
-      this.#bytes = bytes;
-      this.#frames = [];
-    }
-    const frames = this.#frames;
+    let frames = this.#kept.get(bytes);
+    if (frames === undefined) this.#kept = new WeakMap([[bytes, frames = []]]);
     let next = 0;
     return {
       next: () => {
