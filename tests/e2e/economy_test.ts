@@ -154,3 +154,27 @@ forEachProgram(
   },
   "oracle",
 );
+
+forEachProgram(
+  "a manifest crosses the network compressed, unless peers are never to compress",
+  { hosts: 3 },
+  async (room, one, ...others) => {
+    const files = Array.from({ length: 10_000 }, (_, index) => file(`file-${index}`, `${index}`));
+    const wanted = await addImplementation(room.machine(one!).store, files);
+    const { size } = Deno.statSync(`${room.machine(one!).store}/${wanted.digest}/.manifest`);
+    await using _server = await room.serve(one!);
+    const sent: number[] = [];
+    for (const [index, mode] of ["never", "auto"].entries()) {
+      const host = others[index]!;
+      const before = (await one!.traffic()).sent;
+      const fetched = await room.find(host, wanted.digest, "--compress", mode);
+      sent.push((await one!.traffic()).sent - before);
+      await room.assertFetched(host, fetched, wanted);
+    }
+    assert.ok(sent[0]! >= size, `${sent} of ${size}`);
+    if (room.program.name === "from source" && hasZstd()) {
+      assert.ok(sent[1]! < size / 2, `${sent} of ${size}`);
+    }
+  },
+  "oracle",
+);
