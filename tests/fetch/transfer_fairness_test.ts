@@ -5,6 +5,7 @@ import { setTimeout } from "node:timers/promises";
 import { PeerBusy, PeerFailed, PeerLied } from "../../lib/errors.ts";
 import { noise } from "../serve/implementations.ts";
 import { file } from "../vectors/trees.ts";
+import { AVAILABILITY_PAUSE_MS } from "../../lib/wire/limits.ts";
 import { FakePeer } from "./fake_peer.ts";
 import { Transferring } from "./transferring.ts";
 
@@ -145,7 +146,7 @@ Deno.test("what is here is hashed to the end, though the last peer goes away mea
   let settling = false;
   assembly.settle = async (signal) => {
     settling = true;
-    await setTimeout(500);
+    await setTimeout(1.5 * AVAILABILITY_PAUSE_MS);
     await settle(signal);
   };
   // It says no more before it is wrong.
