@@ -18,16 +18,28 @@ const RLE = 1;
  */
 export class FrameSplitter {
   readonly #maxFrameSize: number;
-  #buffer = new Uint8Array(64 * 1024);
+  #buffer: Uint8Array<ArrayBuffer>;
   /** Where in the buffer the first frame begins that was not given out. */
   #start = 0;
   #filled = 0;
   /** How far that frame has been looked through, from its beginning. */
   #seen = 0;
 
-  /** @param maxFrameSize in bytes: a longer frame is refused */
-  constructor(maxFrameSize: number) {
+  /**
+   * @param maxFrameSize in bytes: a longer frame is refused
+   * @param buffer where to gather what comes; another one takes its place when it is too small
+   */
+  constructor(
+    maxFrameSize: number,
+    buffer: Uint8Array<ArrayBuffer> = new Uint8Array(64 * 1024),
+  ) {
     this.#maxFrameSize = maxFrameSize;
+    this.#buffer = buffer;
+  }
+
+  /** Where it gathers what comes: free when nobody pushes any more. */
+  get buffer(): Uint8Array<ArrayBuffer> {
+    return this.#buffer;
   }
 
   /** Whether a frame has begun that has not ended. */

@@ -6,6 +6,19 @@ import { contentSize, FrameSplitter } from "../../wire/zstd_frames.ts";
 /** What zstd makes of bytes that do not shrink, at most, in bytes more. */
 const ZSTD_OVERHEAD = 1024;
 
+/** Where frames are gathered and expanded: made anew for each, they would be garbage of twice its size. */
+interface Room {
+  expanded: Uint8Array<ArrayBuffer>;
+  gathered: Uint8Array<ArrayBuffer>;
+}
+
+/** Rooms for the next answers: there are hundreds of them, one after the other. */
+const spare: Room[] = [];
+const MAX_SPARE = 16;
+
+/** In bytes: of larger frames there are few. */
+const MAX_SPARE_SIZE = 1024 * 1024;
+
 /** A zstd frame, and the bytes that it holds; both are gone when the next one is asked for. */
 export interface Expanded {
   readonly bytes: Uint8Array;
@@ -34,17 +47,21 @@ export async function* expanding(
   parts: AsyncIterable<Uint8Array>,
   { peer, what, most, sizeOf }: Expected,
 ): AsyncGenerator<Expanded> {
-  const splitter = new FrameSplitter(most + (most >> 6) + ZSTD_OVERHEAD);
-  const room = new Uint8Array(roomFor(most));
+  const room = spare.pop() ?? { expanded: new Uint8Array(0), gathered: new Uint8Array(64 * 1024) };
+  if (room.expanded.length < roomFor(most)) room.expanded = new Uint8Array(roomFor(most));
+  const splitter = new FrameSplitter(most + (most >> 6) + ZSTD_OVERHEAD, room.gathered);
   try {
     for await (const part of parts) {
       for (const frame of splitter.push(part)) {
-        yield { bytes: expandFrame(frame, sizeOf(frame), room), frame };
+        yield { bytes: expandFrame(frame, sizeOf(frame), room.expanded), frame };
       }
     }
   } catch (cause) {
     if (!(cause instanceof InvalidCoding)) throw cause;
     throw new PeerLied(peer, `${what} that are not zstd: ${cause.message}`, { cause });
+  } finally {
+    room.gathered = splitter.buffer;
+    if (spare.length < MAX_SPARE && most <= MAX_SPARE_SIZE) spare.push(room);
   }
   if (splitter.unfinished) throw new PeerFailed(peer, `its answer ended inside one of the ${what}`);
 }
