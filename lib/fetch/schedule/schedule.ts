@@ -12,7 +12,7 @@ export type { Ask } from "./state.ts";
  *
  * Of what is new, and not small, a piece of its choice is asked of each seed first: machines that
  * start at once get to know each other meanwhile, and have something to exchange. While all known
- * peers are complete, each is then asked for spans of half a second, of two if it is the only one, and
+ * peers are complete, each is then asked for spans of half a second, later of two if it is the only one, and
  * the last ones are divided between those that are done and those that are late. As soon as a partial
  * peer is known, spans end after the piece that they are at, and everything is asked piece by piece.
  *
@@ -58,6 +58,7 @@ export class Schedule {
       name: peer,
       has: undefined,
       paused: false,
+      answers: 0,
       hasChosen: false,
       rate: undefined,
       flight: undefined,
@@ -135,6 +136,7 @@ export class Schedule {
     this.#situation.close(flight);
     if (result === undefined || !(result.seconds > 0)) return;
     const { peer } = flight;
+    peer.answers++;
     const measured = Math.max(1, result.bytes / result.seconds);
     peer.rate = peer.rate === undefined ? measured : (peer.rate + measured) / 2;
   }

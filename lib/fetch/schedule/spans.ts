@@ -8,7 +8,10 @@ import type { Choice, Flight, Peer, Situation } from "./state.ts";
 /** How much of a peer's time a span takes, in seconds. */
 const SPAN_SECONDS = 0.5;
 
-/** The same while nobody else is known: who joins gets what is behind it, or takes half of it over. */
+/**
+ * The same when nobody else has become known for two answers: who joins all the same gets what is
+ * behind it, or takes half of it over.
+ */
 const SPAN_SECONDS_ALONE = 2;
 
 /** A span, in bytes: under 1 MiB the wait for the next answer would show. */
@@ -65,7 +68,8 @@ function span(peer: Peer, first: number, end: number): Choice {
 function spanLength(situation: Situation, peer: Peer, free: number): number {
   const { pieceSize, peers } = situation;
   if (peer.rate !== undefined) {
-    const seconds = peers.size === 1 ? SPAN_SECONDS_ALONE : SPAN_SECONDS;
+    const alone = peers.size === 1 && peer.answers > 1;
+    const seconds = alone ? SPAN_SECONDS_ALONE : SPAN_SECONDS;
     const bytes = Math.min(Math.max(peer.rate * seconds, MIN_SPAN), MAX_SPAN);
     return Math.max(1, Math.round(bytes / pieceSize));
   }

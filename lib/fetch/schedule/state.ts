@@ -29,6 +29,8 @@ export interface Peer {
   /** What a partial peer has, 1 or 0 for each piece; undefined when it has everything. */
   has: Uint8Array | undefined;
   paused: boolean;
+  /** How many of its asks are over that brought something. */
+  answers: number;
   /** Whether it was ever asked for a piece of its choice. */
   hasChosen: boolean;
   /** In bytes per second, at least 1; undefined before its first ask is over. */

@@ -27,25 +27,25 @@ function finish(schedule: Schedule, ask: Ask | undefined, rate: number): void {
   schedule.over(ask.id, { bytes, seconds: bytes / rate });
 }
 
-Deno.test("a first span is 4 MiB, the next ones two seconds while nobody else is there, in order", () => {
+Deno.test("a first span is 4 MiB, the next half a second, then two while nobody else is there", () => {
   const schedule = scheduleOf(1000, "a");
   const first = schedule.next();
   assert.deepEqual(spansOf(first), ["a 0-16"]);
-  finish(schedule, first[0], 5 * MIB);
+  finish(schedule, first[0], 20 * MIB);
   const second = schedule.next();
   assert.deepEqual(spansOf(second), ["a 16-56"]);
-  finish(schedule, second[0], 5 * MIB);
-  assert.deepEqual(spansOf(schedule.next()), ["a 56-96"]);
+  finish(schedule, second[0], 20 * MIB);
+  assert.deepEqual(spansOf(schedule.next()), ["a 56-216"]);
 });
 
 Deno.test("a peer whose span is broken off goes on where that was, in order", () => {
   const schedule = scheduleOf(1000, "a");
-  finish(schedule, schedule.next()[0], 5 * MIB);
+  finish(schedule, schedule.next()[0], 20 * MIB);
   const [second] = schedule.next();
   assert.deepEqual(spansOf([second!]), ["a 16-56"]);
   for (let piece = 16; piece < 32; piece++) schedule.arrived(piece);
-  schedule.over(second!.id, { bytes: 4 * MIB, seconds: 0.8 });
-  assert.deepEqual(spansOf(schedule.next()), ["a 32-72"]);
+  schedule.over(second!.id, { bytes: 4 * MIB, seconds: 0.2 });
+  assert.deepEqual(spansOf(schedule.next()), ["a 32-192"]);
 });
 
 Deno.test("asks for nothing more without an event", () => {
@@ -83,7 +83,7 @@ Deno.test("what is here already is not asked", () => {
   for (const piece of [0, 1, 2, 7]) schedule.arrived(piece);
   const asks = schedule.next();
   assert.deepEqual(spansOf(asks), ["a 3-7"]);
-  finish(schedule, asks[0], 2 * MIB);
+  finish(schedule, asks[0], 8 * MIB);
   assert.deepEqual(spansOf(schedule.next()), ["a 8-24"]);
 });
 
@@ -278,7 +278,7 @@ Deno.test("a seed that gave no piece of its choice is asked for a span", () => {
 Deno.test("who joins while another one owes everything, and brings nothing, takes over from that", () => {
   const schedule = untouchedOf(64, "a");
   const [first] = schedule.next();
-  schedule.over(first!.id, { bytes: 100_000, seconds: 0.005 });
+  schedule.over(first!.id, { bytes: 200_000, seconds: 0.005 });
   assert.deepEqual(spansOf(schedule.next()), ["a 0-64"]);
   schedule.join("b", true);
   const [second] = schedule.next();
