@@ -104,6 +104,16 @@ Deno.test("what is doubted when everything is ended stays for the next run", asy
   assert.equal(assembly.received, 300_000);
 });
 
+function resolveWhatIsDoubted({ pieces, doubts }: Awaited<ReturnType<typeof begin>>): void {
+  pieces.listener = {
+    arrived: () => {},
+    missing: () => {},
+    wasted: () => {},
+    doubted: (index) => void doubts.resolve(index),
+    settled: () => {},
+  };
+}
+
 Deno.test("who is asked alone and takes long makes place for another one, and has another turn", async () => {
   const turns: (string | undefined)[] = [];
   const enough = Promise.withResolvers<void>();
@@ -114,13 +124,7 @@ Deno.test("who is asked alone and takes long makes place for another one, and ha
   using begun = await begin(["one", "two"], 1000, { turn: 10, changed });
   const { assembly, doubts, stream } = begun;
   assembly.write(0, stream.subarray(0, 500).map((byte) => byte ^ 1), "one");
-  begun.pieces.listener = {
-    arrived: () => {},
-    missing: () => {},
-    wasted: () => {},
-    doubted: (index) => void doubts.resolve(index),
-    settled: () => {},
-  };
+  resolveWhatIsDoubted(begun);
   assembly.write(500, stream.subarray(500), "two");
   await enough.promise;
   doubts[Symbol.dispose]();
@@ -131,13 +135,7 @@ Deno.test("the turns of one that never has a place do not grow beyond what a tim
   let changes = 0;
   using begun = await begin(["one", "two"], 1000, { turn: 3_600_000, changed: () => changes++ });
   const { assembly, doubts, stream } = begun;
-  begun.pieces.listener = {
-    arrived: () => {},
-    missing: () => {},
-    wasted: () => {},
-    doubted: (index) => void doubts.resolve(index),
-    settled: () => {},
-  };
+  resolveWhatIsDoubted(begun);
   assembly.write(0, stream.subarray(0, 500).map((byte) => byte ^ 1), "one");
   assembly.write(500, stream.subarray(500), "two");
   await new Promise((resolve) => setTimeout(resolve, 10));

@@ -15,8 +15,9 @@ export function firstRequest(situation: Situation): Choice | undefined {
   const { full, peers, pieces, untouched } = situation;
   if (!untouched || full || pieces < PIECES_EACH * peers.size) return undefined;
   const peer = situation.idle("seeds").find(({ hasChosen }) => !hasChosen);
-  // Others may have been asked for some already, or for all.
+  if (peer === undefined) return undefined;
   const lacks = Uint8Array.from({ length: pieces }, (_, piece) => situation.isFree(piece) ? 1 : 0);
-  if (peer === undefined || !lacks.includes(1)) return undefined;
+  // Others may have been asked for all of them already.
+  if (!lacks.includes(1)) return undefined;
   return { peer, request: { kind: "any", lacks } };
 }

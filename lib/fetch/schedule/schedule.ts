@@ -12,9 +12,10 @@ export type { Ask } from "./state.ts";
  *
  * Of what is new, and not small, a piece of its choice is asked of each seed first: machines that
  * start at once get to know each other meanwhile, and have something to exchange. While all known
- * peers are complete, each is then asked for spans of half a second, later of two if it is the only one, and
- * the last ones are divided between those that are done and those that are late. As soon as a partial
- * peer is known, spans end after the piece that they are at, and everything is asked piece by piece.
+ * peers are complete, each is then asked for spans of half a second, later of two if it is the only
+ * one, and the last ones are divided between those that are done and those that are late. As soon as
+ * a partial peer is known, spans end after the piece that they are at, and everything is asked piece
+ * by piece.
  *
  * Two things are left to the caller because they need a clock: an ask that brings too little must
  * be ended (`over`, and `pause` or `leave`), and a peer that fails must not be asked again at once
