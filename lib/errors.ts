@@ -88,6 +88,12 @@ export class PeerLied extends ShareError {
   }
 }
 
+/**
+ * A peer gave on, while it was getting the same, what does not verify: it may have believed the piece
+ * digests of one that lied.
+ */
+export class PeerMisled extends PeerLied {}
+
 /** A peer asks to come back later: no fault, and nothing wrong. */
 export class PeerBusy extends ShareError {
   constructor(readonly peer: string, readonly retryAfterSeconds: number) {

@@ -1,4 +1,4 @@
-import { PeerFailed, PeerLied, type ShareError } from "../errors.ts";
+import { PeerFailed, PeerLied, PeerMisled, type ShareError } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { ReportFetch } from "./events.ts";
 import { Member } from "./member.ts";
@@ -70,8 +70,9 @@ export class Crowd implements Disposable {
     if (member.state === "gone") return;
     member.state = "gone";
     member.reason = error;
-    const lied = error instanceof PeerLied;
-    const passing = member.passing && !lied;
+    const isWrong = error instanceof PeerLied;
+    const lied = isWrong && !(error instanceof PeerMisled);
+    const passing = member.passing && !isWrong;
     this.#report({
       kind: "dropped",
       digest: this.#digest,

@@ -205,7 +205,7 @@ export class Doubts implements Disposable {
       else {
         this.discardDigests();
         const lie = `piece ${piece} is not what its own piece digests say`;
-        this.#drop(from, new PeerLied(from.name, lie));
+        this.#drop(from, from.wrong(lie));
       }
       if (check.source === undefined) break;
     }

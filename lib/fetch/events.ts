@@ -18,7 +18,10 @@ export type FetchEvent =
   | { kind: "waiting"; digest: Digest; store: string }
   | { kind: "planned"; digest: Digest; total: number; missing: number; files: number }
   | { kind: "progress"; digest: Digest; done: number; total: number; peers: number }
-  /** `passing`: it was getting the same, and that it went away means nothing. */
+  /**
+   * `lied`: it sent what does not verify, and cannot have had that from another one; `passing`: it was
+   * getting the same, and that it went away means nothing.
+   */
   | {
     kind: "dropped";
     digest: Digest;

@@ -1,4 +1,4 @@
-import type { PeerFailed, PeerLied } from "../errors.ts";
+import { type PeerFailed, PeerLied, PeerMisled } from "../errors.ts";
 import type { OfferState } from "../wire/reply.ts";
 import { Peer, type PeerAddress } from "./peer/peer.ts";
 
@@ -41,6 +41,11 @@ export class Member implements Disposable {
 
   get name(): string {
     return this.peer.name;
+  }
+
+  /** What is to be said of it for bytes that are not what they should be. */
+  wrong(lie: string): PeerLied {
+    return new (this.passing ? PeerMisled : PeerLied)(this.name, lie);
   }
 
   [Symbol.dispose](): void {

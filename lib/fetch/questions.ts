@@ -1,4 +1,4 @@
-import { PeerLacks, PeerLied } from "../errors.ts";
+import { PeerLacks } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { PieceFrame } from "../wire/piece_frame.ts";
 import type { Assembly } from "./assembly/assembly.ts";
@@ -186,7 +186,7 @@ export class Questions {
     switch (verdict) {
       case "liar":
         member.tally.wasted += bytes.length;
-        throw new PeerLied(member.name, `piece ${piece} is not what its own piece digests say`);
+        throw member.wrong(`piece ${piece} is not what its own piece digests say`);
       case "suspect":
         member.tally.wasted += bytes.length;
         doubts.suspect(member, piece);
@@ -265,6 +265,6 @@ export class Questions {
 
   #refuseLiar(member: Member): void {
     const lie = this.#options.assembly.liars.get(member.name);
-    if (lie !== undefined) throw new PeerLied(member.name, lie);
+    if (lie !== undefined) throw member.wrong(lie);
   }
 }

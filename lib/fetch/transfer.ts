@@ -366,7 +366,7 @@ class Transfer {
     for (const [name, lie] of assembly.liars) {
       const member = crowd.members.get(name);
       if (member === undefined || member.state === "gone") continue;
-      this.#failed(member, new PeerLied(name, lie));
+      this.#failed(member, member.wrong(lie));
     }
   }
 

@@ -82,17 +82,20 @@ Deno.test("who is dropped is told of once, with why, and is nothing any more", (
   crowd.add(offer("192.0.2.1"));
   crowd.add(offer("192.0.2.2", "partial"));
   crowd.add(offer("192.0.2.3", "partial"));
-  const [seed, partial, liar] = joined as [Member, Member, Member];
+  crowd.add(offer("192.0.2.4", "partial"));
+  const [seed, partial, liar, misled] = joined as [Member, Member, Member, Member];
   crowd.drop(seed, new PeerFailed(seed.name, "it went away"));
   crowd.drop(seed, new PeerLied(seed.name, "too late"));
   crowd.drop(partial, new PeerFailed(partial.name, "it went away"));
-  crowd.drop(liar, new PeerLied(liar.name, "wrong"));
+  crowd.drop(liar, new PeerLied(liar.name, "more bytes than were asked for"));
+  crowd.drop(misled, misled.wrong("wrong bytes"));
   assert.deepEqual(
     events.map((event) => event.kind === "dropped" && [event.peer, event.lied, event.passing]),
     [
       ["192.0.2.1", false, false],
       ["192.0.2.2", false, true],
       ["192.0.2.3", true, false],
+      ["192.0.2.4", false, false],
     ],
   );
   assert.deepEqual(crowd.usable, []);
@@ -100,7 +103,7 @@ Deno.test("who is dropped is told of once, with why, and is nothing any more", (
   assert.deepEqual(crowd.troubles.map(({ peer }) => peer), joined.map(({ name }) => name));
   assert.ok(crowd.troubles.every(isPeerFault));
   crowd.add(offer("192.0.2.1"));
-  assert.equal(joined.length, 3, "who was dropped does not come back under the same name");
+  assert.equal(joined.length, 4, "who was dropped does not come back under the same name");
 });
 
 Deno.test("members are asked for what goes with their state", () => {

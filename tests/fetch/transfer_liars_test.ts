@@ -229,6 +229,16 @@ Deno.test("a partial peer that sends wrong pieces is set aside by honest digests
   assert.ok(bytes < 1.6 * SIZE, `${bytes} bytes came`);
 });
 
+Deno.test("who gave on what another one deceived it with is given up, and is not called a liar", async () => {
+  const digestsOf = "none";
+  const { done, dropped } = await transfer(() => ({
+    deceived: { has: pieces(() => true), wrong: [5_000_000] },
+    seed: { digestsOf, turns: 5 },
+  }));
+  assert.equal(done, true);
+  assert.deepEqual(dropped, { deceived: "failed" });
+});
+
 Deno.test("liars alone come to an end, and nothing of theirs stays", async () => {
   // Whatever they are asked for, something of it is wrong, and each time something else.
   const somewhere = (seed: number) => (question: number) =>
