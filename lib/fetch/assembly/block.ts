@@ -3,7 +3,8 @@ import type { Assembly } from "./assembly.ts";
 
 /**
  * Gathers what comes in small parts into blocks, so that most files reach the assembly whole
- * and are hashed and written in one go.
+ * and are hashed and written in one go. What could not be written is not handed over again: the first
+ * failure says why.
  */
 export class Block {
   readonly #assembly: Assembly;
@@ -33,9 +34,10 @@ export class Block {
       this.#filled += count;
       at += count;
       if (this.#filled === BLOCK_SIZE) {
+        this.#filled = 0;
         const written = this.#write(this.#buffer);
         this.#buffer.copyWithin(0, written);
-        this.#filled -= written;
+        this.#filled = BLOCK_SIZE - written;
         wrote = true;
       }
     }
@@ -44,8 +46,9 @@ export class Block {
 
   /** Hands over what is left. */
   flush(): void {
-    if (this.#filled > 0) this.#hand(this.#buffer.subarray(0, this.#filled));
+    const left = this.#buffer.subarray(0, this.#filled);
     this.#filled = 0;
+    if (left.length > 0) this.#hand(left);
   }
 
   /** Hands a full block over, but not the beginning of a small file at its end; returns how much. */
