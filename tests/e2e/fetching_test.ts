@@ -20,6 +20,7 @@ import {
 } from "./lib/machine.ts";
 import { type Program, programs, run, start } from "./lib/program.ts";
 import { type Sandbox, TemporaryDirectory } from "./lib/sandbox_env.ts";
+import { staged } from "./lib/staged.ts";
 
 const NODES = Deno.build.os === "windows" ? SMALL : LINKED;
 const UNKNOWN = `sha256new_${"A".repeat(52)}`;
@@ -209,6 +210,7 @@ for (const program of programs()) {
       const args = ["fetch", implementation.digest, "-H", peer.host, "--store", store];
       await using fetching = start(program, args, { env: two.env });
       await peer.paused.promise;
+      await staged(store, implementation.digest, peer.size, 1_000_000);
       fillUp(ballast, 0);
       peer.resume();
       const { code, stderr } = await fetching.ended;

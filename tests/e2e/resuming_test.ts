@@ -3,9 +3,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
-import type { Digest } from "../../lib/manifest/digest.ts";
-import { pieceSize } from "../../lib/manifest/layout.ts";
-import { readPieceStates } from "../../lib/store/piece_file.ts";
 import { addImplementation, noise } from "../serve/implementations.ts";
 import { needs } from "../skips.ts";
 import { file } from "../vectors/trees.ts";
@@ -13,6 +10,7 @@ import { FakePeer } from "./lib/fake_peer.ts";
 import { digestsIn, LARGER, machine, namesIn, serveOn, snapshot } from "./lib/machine.ts";
 import { programs, run, start } from "./lib/program.ts";
 import { TemporaryDirectory } from "./lib/sandbox_env.ts";
+import { staged } from "./lib/staged.ts";
 
 /**
  * What a fetch may hold back before it writes, and so lose when it is killed; and the beginning
@@ -24,14 +22,6 @@ const SIZE = LARGER.reduce(
   (sum, node) => sum + (node.kind === "file" ? String(node.content).length : 0),
   0,
 );
-
-/** Waits until a store's staging holds this much, which the fetch is about to have written. */
-async function staged(store: string, digest: Digest, bytes: number): Promise<void> {
-  const written = () => readPieceStates(store, digest)?.filter((state) => state > 0).length ?? 0;
-  while (written() * pieceSize(SIZE) < bytes) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 
 for (const program of programs()) {
   for (
@@ -56,7 +46,7 @@ for (const program of programs()) {
         await using fetching = start(program, args, { env: two.env });
         await peer.paused.promise;
         const kept = Math.max(0, pauseAt - UNWRITTEN);
-        await staged(two.store, digest, kept);
+        await staged(two.store, digest, SIZE, kept);
         fetching.signal("SIGKILL");
         assert.equal((await fetching.ended).signal, "SIGKILL");
         assert.deepEqual(digestsIn(two.store), []);
@@ -130,7 +120,7 @@ for (const program of programs()) {
         const args = ["fetch", implementation.digest, "-H", peer.host];
         await using fetching = start(program, args, { env: two.env });
         await peer.paused.promise;
-        await staged(two.store, implementation.digest, 2_500_000 - UNWRITTEN);
+        await staged(two.store, implementation.digest, SIZE, 2_500_000 - UNWRITTEN);
         const { code, stderr, stdout } = await fetching.stop(signal);
         assert.deepEqual([code, stdout], [1, ""], stderr);
         assert.equal(stderr.match(/^0share: error: Interrupted$/gm)?.length, 1, stderr);
@@ -188,7 +178,7 @@ for (const program of programs()) {
       const args = ["fetch", implementation.digest, "-H", peer.host];
       await using first = start(program, args, { env: two.env });
       await peer.paused.promise;
-      await staged(two.store, implementation.digest, 3_000_000 - UNWRITTEN);
+      await staged(two.store, implementation.digest, SIZE, 3_000_000 - UNWRITTEN);
       await using second = start(program, args, { env: two.env });
       await second.output(/^Waiting for another process/m);
       peer.asked.length = 0;
