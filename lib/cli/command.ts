@@ -27,6 +27,8 @@ export interface Command {
   arrange?(args: readonly string[]): string[];
   /** Standard output belongs to the program that the command runs. */
   readonly leavesStdout?: boolean;
+  /** What it tells programs is a log, and no result. */
+  readonly eventsAreLog?: boolean;
   /** @returns the exit status: one of `EXIT`, or that of the program that the command ran */
   run(parsed: Parsed, context: Context): Promise<number>;
 }

@@ -11,6 +11,8 @@ export interface OutputOptions {
   nameOf?: NameOf;
   /** Standard output is another program's: the JSON lines go to stderr. */
   leavesStdout?: boolean;
+  /** The JSON lines are a log, not results: one that cannot be written is no failure. */
+  eventsAreLog?: boolean;
 }
 
 /**
@@ -51,8 +53,10 @@ export class Output {
   /** An event for a program, on stdout unless that is another's; nothing unless `--json`. */
   event(name: string, fields: Record<string, unknown>): void {
     if (!this.#options.json) return;
-    const stream = this.#options.leavesStdout ? Deno.stderr : Deno.stdout;
-    write(stream, JSON.stringify({ event: name, ...fields }) + "\n");
+    const { eventsAreLog = false, leavesStdout = false } = this.#options;
+    const stream = leavesStdout ? Deno.stderr : Deno.stdout;
+    const line = JSON.stringify({ event: name, ...fields }) + "\n";
+    (leavesStdout || eventsAreLog ? tryToWrite : write)(stream, line);
   }
 
   /** A line that was asked for, beside the results: on stderr, however much of a log is wanted. */
@@ -84,7 +88,7 @@ export class Output {
   bar(text: string): void {
     if (!this.#terminal || text === this.#bar) return;
     this.#bar = text;
-    write(Deno.stderr, `\r${text}\x1b[K`);
+    tryToWrite(Deno.stderr, `\r${text}\x1b[K`);
   }
 
   #say(line: string): void {
@@ -95,7 +99,7 @@ export class Output {
   #write(line: string): void {
     const bar = this.#bar;
     this.#erase();
-    write(Deno.stderr, line + "\n");
+    tryToWrite(Deno.stderr, line + "\n");
     if (bar !== "") this.bar(bar);
   }
 
@@ -104,7 +108,20 @@ export class Output {
   }
 }
 
-function write(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+interface Stream {
+  writeSync(bytes: Uint8Array): number;
+}
+
+/** A log that cannot be written, on a full disk or a terminal that was closed, stops nothing. */
+function tryToWrite(to: Stream, text: string): void {
+  try {
+    write(to, text);
+  } catch {
+    // There is nowhere else to say so.
+  }
+}
+
+function write(to: Stream, text: string): void {
   let bytes = new TextEncoder().encode(text);
   try {
     while (bytes.length > 0) bytes = bytes.subarray(to.writeSync(bytes));

@@ -44,6 +44,7 @@ export async function run(args: readonly string[]): Promise<number> {
         return name === undefined ? undefined : formatName(name);
       },
       leavesStdout: command.leavesStdout ?? false,
+      eventsAreLog: command.eventsAreLog ?? false,
     });
     return await command.run(parsed, { output, environment, names });
   } catch (error) {

@@ -146,3 +146,25 @@ Deno.test("an error is told to a program with its name, hint and exit code", () 
     exitCode: 3,
   });
 });
+
+Deno.test("what cannot be written is a failure when it is a result, and none when it is a log", () => {
+  const own = [Deno.stdout, Deno.stderr].map((stream) => ({ stream, writeSync: stream.writeSync }));
+  const writeSync = () => {
+    throw new Error("no space left on the device");
+  };
+  for (const { stream } of own) Object.assign(stream, { writeSync });
+  try {
+    const level = "verbose";
+    const output = new Output({ level, json: false });
+    for (const say of ["info", "detail", "warning", "explanation", "bar"] as const) {
+      output[say]("x");
+    }
+    output.error("error", "hint");
+    assert.throws(() => output.result("x"), /no space/);
+    assert.throws(() => new Output({ level, json: true }).event("x", {}), /no space/);
+    new Output({ level, json: true, eventsAreLog: true }).event("x", {});
+    new Output({ level, json: true, leavesStdout: true }).event("x", {});
+  } finally {
+    for (const { stream, writeSync } of own) Object.assign(stream, { writeSync });
+  }
+});
