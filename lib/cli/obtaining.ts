@@ -22,6 +22,7 @@ type Names = readonly Digest[];
 export type DownloadFromOrigin = (
   wanted: readonly Names[],
   onStart: (pid: number) => void,
+  signal: AbortSignal,
 ) => Promise<void>;
 
 export interface ObtainOptions {
@@ -68,11 +69,11 @@ export async function obtainAll(
     const missing = missingOf(outcomes);
     if (missing.length === 0) return;
     const mutual = await opened;
-    if (mutual === undefined) return await options.download(missing, () => {});
+    if (mutual === undefined) return await options.download(missing, () => {}, options.signal);
     const { id, pending } = mutual.server;
     const tried = await inTurn(missing, mutual.waiting, fetching, context, {
       ...options,
-      download: (mine) => downloadVisibly(mine, pending, options.download),
+      download: (mine) => downloadVisibly(mine, pending, options),
     });
     const given = tried.filter((names) =>
       findImplementation(settings.stores, names) !== undefined && mutual.waiting.isWanted(names)
@@ -111,6 +112,7 @@ async function inTurn(
       // What it does not download now is for the others to download meanwhile.
       waiting.claim([]);
       await download(mine);
+      signal.throwIfAborted();
       tried.push(...mine);
       missing = missing.filter((names) => !mine.includes(names));
       waiting.claim(missing);
@@ -132,7 +134,7 @@ async function inTurn(
 async function downloadVisibly(
   mine: readonly Names[],
   pending: Set<Digest>,
-  download: DownloadFromOrigin,
+  { download, signal }: ObtainOptions,
 ): Promise<void> {
   const digests = mine.flat();
   const progress = new Progress(performance.now());
@@ -145,7 +147,7 @@ async function downloadVisibly(
   look();
   const timer = setInterval(look, LOOK_MS);
   try {
-    await download(mine, (started) => pid = started);
+    await download(mine, (started) => pid = started, signal);
   } finally {
     clearInterval(timer);
     for (const digest of digests) pending.delete(digest);

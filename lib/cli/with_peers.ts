@@ -104,11 +104,13 @@ async function obtain(
   const download = async (
     implementations: readonly (readonly Digest[])[],
     onStart: (pid: number) => void,
+    signal: AbortSignal,
   ) => {
     const keys = new Set(implementations.map(keyOf));
     for (const { missing, selections } of fromOrigin) {
       const chosen = new Set<Selection>(missing.filter(({ digests }) => keys.has(keyOf(digests))));
       if (chosen.size === 0) continue;
+      signal.throwIfAborted();
       await getFromOrigin(zeroInstall, call, selections!.only(chosen), context, onStart);
     }
   };
@@ -146,6 +148,8 @@ async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): P
   });
   try {
     await work(controller.signal);
+    // What did not look at the signal, as 0install at work, may have ended as if there was none.
+    controller.signal.throwIfAborted();
   } catch (error) {
     throw error instanceof Interrupted ? new ZeroInstallFailed(ended) : error;
   } finally {

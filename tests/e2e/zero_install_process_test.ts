@@ -1,14 +1,34 @@
 /** The program that is run: its input, output, exit status, signals and limits are its own. */
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
 
 import { needs } from "../skips.ts";
 import { archivesAmong, OUTPUT } from "./lib/application.ts";
-import { machine, namesIn } from "./lib/machine.ts";
-import { fromSource, type Program, programs } from "./lib/program.ts";
+import { freePort, machine, namesIn } from "./lib/machine.ts";
+import { fromSource, type Program, programs, run, start } from "./lib/program.ts";
 import { Publication } from "./lib/publication.ts";
+import { TemporaryDirectory } from "./lib/sandbox_env.ts";
 
 const ALL = ["application", "recipe", "offset"];
+
+/** A 0install that chooses what nobody has, and has an exit of its own when it is told to end. */
+const IMPATIENT = `#!/bin/sh
+trap 'kill $!; exit 1' TERM
+for word; do
+  case $word in
+  select)
+    cat <<'END'
+<selections xmlns="http://zero-install.sourceforge.net/2004/injector/interface"
+  interface="http://localhost/app.xml"><selection id="sha1new=${"0".repeat(40)}"
+  interface="http://localhost/app.xml" version="1"/></selections>
+END
+    exit ;;
+  download) echo downloading >&2; sleep 60 & wait $!; exit ;;
+  run | list) echo called; exit ;;
+  esac
+done
+`;
 
 interface Way {
   readonly program: Program;
@@ -134,6 +154,42 @@ for (const { program, becomes } of WAYS) {
       assert.deepEqual(namesIn(one.store), []);
     });
   }
+
+  Deno.test({
+    name:
+      `${program.name}: a 0install that ends in its own way when it is told to end is not called again`,
+    ...needs("posix"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const one = machine(directory, "one");
+      const real = join(one.home, "0install");
+      Deno.writeTextFileSync(real, IMPATIENT, { mode: 0o755 });
+      const options = ["--real", real, "--timeout", "0.1", "--discovery-port", `${freePort()}`];
+      for (const more of [["--no-wait"], []]) {
+        const args = ["0install", ...options, ...more, "run", "http://localhost/app.xml"];
+        await using running = start(program, args, one);
+        await running.output(/downloading/);
+        const { signal, stdout } = await running.stop("SIGTERM");
+        assert.deepEqual([signal, stdout], ["SIGTERM", ""], running.report());
+      }
+    },
+  });
+
+  Deno.test({
+    name: `${program.name}: 0install is called whatever the limit of open files is said to be`,
+    ...needs("posix"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const one = machine(directory, "one");
+      const real = join(one.home, "0install");
+      Deno.writeTextFileSync(real, IMPATIENT, { mode: 0o755 });
+      for (const limit of ["1024", "1073741816", String(2n ** 63n - 1n), "unlimited"]) {
+        const args = ["0install", "--real", real, "--open-files", limit, "--", "list"];
+        const { code, stdout, stderr } = await run(program, args, one);
+        assert.deepEqual([code, stdout], [0, "called\n"], stderr);
+      }
+    },
+  });
 
   test("with --json standard output is still the program's", async (publication) => {
     const { stdout, stderr } = await publication.run("run", "--json", publication.application.uri);

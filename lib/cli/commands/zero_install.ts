@@ -4,7 +4,6 @@ import { isWrapper } from "../../zeroinstall/program.ts";
 import type { Command } from "../command.ts";
 import { PEERS_FIRST_OPTIONS } from "../fetching_options.ts";
 import { ownOptionsFirst } from "../mixed_options.ts";
-import { integerOption } from "../options.ts";
 import { become, findZeroInstall, type ZeroInstall } from "../real_zero_install.ts";
 import { callWithPeers } from "../with_peers.ts";
 
@@ -38,12 +37,11 @@ export const zeroInstall: Command = {
       });
     }
     const real = parsed.get("real");
-    const openFiles = parsed.get("open-files") === "unlimited"
-      ? undefined
-      : integerOption(parsed, "open-files", { min: 1, max: 1e9 });
+    // What the shell says of its limit: a word, or more than there can be, sets none.
+    const openFiles = Number(parsed.get("open-files"));
     const program: ZeroInstall = {
       ...(real === undefined ? findZeroInstall(context) : { program: notWrapper(real) }),
-      openFiles,
+      openFiles: Number.isSafeInteger(openFiles) && openFiles > 0 ? openFiles : undefined,
     };
     const call = understand(args);
     if (call === undefined || call.args.length === 0) return await become(program, args);
