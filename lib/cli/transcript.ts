@@ -44,6 +44,8 @@ export function tellServe(output: Output, event: ServeEvent): void {
     case "answered":
       output.detail(`Answered ${event.from} with status ${event.status}`);
       return;
+    case "sending":
+      return;
     case "sent":
       output.info(
         event.reason === undefined

@@ -22,6 +22,8 @@ export type ServeEvent =
   | { kind: "claim"; digest: Digest; id: string }
   | { kind: "get"; from: string; method: string; path: string }
   | { kind: "answered"; from: string; method: string; path: string; status: number }
+  /** A transfer begins; each ends with "sent". */
+  | { kind: "sending"; from: string; digest: Digest }
   | { kind: "sent"; from: string; digest: Digest; bytes: number; reason: string | undefined }
   | { kind: "refused"; from: string; reason: string }
   | { kind: "damaged"; digest: Digest; reason: string }

@@ -53,6 +53,7 @@ export class Sender {
       leave(error);
       throw error;
     }
+    report({ kind: "sending", from: call.from, digest: held.digest });
     const body = bodyOf(this.#limited(source, call), signal, (error, bytes) => {
       leave(error);
       over?.(error);

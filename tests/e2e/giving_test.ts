@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { addImplementation } from "../serve/implementations.ts";
+import { addImplementation, noise } from "../serve/implementations.ts";
 import { file } from "../vectors/trees.ts";
 import { digestsIn, freePort, machine, serveOn, SMALL } from "./lib/machine.ts";
 import { programs, run } from "./lib/program.ts";
@@ -38,6 +38,18 @@ for (const program of programs()) {
       await response.body!.cancel();
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
+    const { code, signal } = await server.running.ended;
+    assert.deepEqual([code, signal], [0, null], server.log);
+  });
+
+  Deno.test(`${program.name}: --idle does not end while something is being sent`, async () => {
+    await using directory = new TemporaryDirectory();
+    const one = machine(directory, "one");
+    const { digest } = await addImplementation(one.store, [file("f", noise(1, 700_000))]);
+    const args = ["--idle", "1", "--upload-limit", "100k"];
+    await using server = await serveOn(program, one, { args });
+    const response = await fetch(server.url(`/implementation/${digest}/content`));
+    assert.equal((await response.bytes()).length, 700_000);
     const { code, signal } = await server.running.ended;
     assert.deepEqual([code, signal], [0, null], server.log);
   });

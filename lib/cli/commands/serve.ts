@@ -23,8 +23,24 @@ const INTERFACE_CHECK_MS = 10_000;
 /** How often to look whether anybody still wants something, in milliseconds. */
 const IDLE_CHECK_MS = 500;
 
-/** Events that show that somebody wants something that is served. */
-const SIGNS_OF_USE: ReadonlySet<ServeEvent["kind"]> = new Set(["reply", "answered", "sent"]);
+/** Since when nobody has wanted anything that is served, as far as its events tell. */
+class Use {
+  #latest = performance.now();
+  /** Transfers that are under way. */
+  #sending = 0;
+
+  take({ kind }: ServeEvent): void {
+    if (kind === "sending") this.#sending++;
+    else if (kind === "sent") this.#sending--;
+    else if (kind !== "reply" && kind !== "answered") return;
+    this.#latest = performance.now();
+  }
+
+  /** In seconds. */
+  get idleFor(): number {
+    return this.#sending > 0 ? 0 : (performance.now() - this.#latest) / 1000;
+  }
+}
 
 export const serve: Command = {
   name: "serve",
@@ -63,6 +79,7 @@ export const serve: Command = {
     "The process that serves can read the stores and use the network, and nothing else.\n" +
     "It runs until it is interrupted.",
   ],
+  eventsAreLog: true,
   async run(parsed, { output, environment, names }) {
     if (parsed.args.length > 0) {
       throw new UsageError(`Command "serve" takes no arguments: ${JSON.stringify(parsed.args[0])}`);
@@ -81,9 +98,9 @@ export const serve: Command = {
       only: parsed.all("only").length === 0 ? undefined : parsed.all("only").map(parseDigest),
     };
     const idle = secondsOption(parsed, "idle");
-    let busy = performance.now();
+    const use = new Use();
     const starting = serveConfined(options, (event) => {
-      if (SIGNS_OF_USE.has(event.kind)) busy = performance.now();
+      use.take(event);
       tellServe(output, event);
     });
     // While the serving thread is loading: nothing is given up before this thread comes to rest.
@@ -91,10 +108,7 @@ export const serve: Command = {
       names.keep([...listImplementations(options.stores)].map(({ digest }) => digest));
     }
     const server = await starting;
-    await untilInterrupted(
-      server,
-      () => idle !== undefined && performance.now() - busy > idle * 1000,
-    );
+    await untilInterrupted(server, () => idle !== undefined && use.idleFor > idle);
     return EXIT.done;
   },
 };
