@@ -41,6 +41,8 @@ export class ContentReader {
   #whole: Uint8Array | undefined;
   #file: Deno.FsFile | undefined;
   #info: Deno.FileInfo | undefined;
+  /** Of a file that is read as a whole and was hashed before. */
+  #knownState: string | undefined;
   #hash: Hash | undefined;
   #unhashed: Unhashed[] = [];
 
@@ -146,17 +148,25 @@ export class ContentReader {
     this.#unhashed.push({ path: pathOf(entry), state: stateOf(info) });
     if (within > 0) {
       file.seekSync(within, Deno.SeekMode.Start);
-    } else if (this.#hasAllOf(extent) && this.#known?.has(info, extent.hash) !== true) {
-      this.#info = info;
-      this.#hash = createHash(hashNameOf(this.#held.manifest.algorithm));
+    } else if (this.#hasAllOf(extent)) {
+      if (this.#known?.has(info, extent.hash)) this.#knownState = stateOf(info);
+      else {
+        this.#info = info;
+        this.#hash = createHash(hashNameOf(this.#held.manifest.algorithm));
+      }
     }
     return file;
   }
 
   #finish(extent: Extent): void {
     const hash = this.#hash;
-    this.#hash = undefined;
+    const state = this.#knownState;
+    this.#hash = this.#knownState = undefined;
     this.#index++;
+    if (state !== undefined && stateOf(this.#file!.statSync()) !== state) {
+      this.close();
+      throw this.#tree.damaged(extent.first, "it was changed while it was read");
+    }
     if (hash !== undefined) {
       const found = hash.digest("hex");
       if (found === extent.hash) this.#known?.add(this.#info!, this.#file!.statSync(), found);

@@ -4,6 +4,7 @@ import { DamagedImplementation } from "../../lib/errors.ts";
 import { contentStream } from "../../lib/manifest/layout.ts";
 import { ContentReader } from "../../lib/serve/content.ts";
 import type { Held } from "../../lib/serve/held.ts";
+import { KnownFiles } from "../../lib/serve/known_files.ts";
 import { CHUNK_SIZE } from "../../lib/wire/limits.ts";
 import { needs } from "../skips.ts";
 import { Scratch } from "../store/sample.ts";
@@ -205,4 +206,27 @@ Deno.test({
     assert.ok(error instanceof DamagedImplementation);
     assert.equal(bytes.length, CHUNK_SIZE);
   },
+});
+
+Deno.test("a file whose hash is known, and that is changed while it is read, is not given out to its end", async () => {
+  using scratch = new Scratch();
+  const size = 4 * CHUNK_SIZE;
+  const store = scratch.directory("store");
+  const implementation = await addImplementation(store, [file("f", noise(1, size))]);
+  class AllKnown extends KnownFiles {
+    override has(): boolean {
+      return true;
+    }
+  }
+  const reader = new ContentReader(heldOf(implementation), 0, size, { known: new AllKnown() });
+  assert.ok(reader.next() !== undefined);
+  const path = `${implementation.path}/f`;
+  Deno.chmodSync(path, 0o644);
+  using changing = Deno.openSync(path, { write: true });
+  changing.seekSync(size - 1, Deno.SeekMode.Start);
+  changing.writeSync(new Uint8Array(1));
+  const { bytes, error } = readAll(reader);
+  assert.ok(error instanceof DamagedImplementation, String(error));
+  assert.match(error.message, /changed while it was read/);
+  assert.ok(bytes.length < size - CHUNK_SIZE);
 });
