@@ -8,7 +8,7 @@ import { needs } from "../skips.ts";
 import { file } from "../vectors/trees.ts";
 import { FakePeer } from "./lib/fake_peer.ts";
 import { digestsIn, freePort, machine, namesIn, serveOn, SMALL } from "./lib/machine.ts";
-import { programs, run } from "./lib/program.ts";
+import { programs, run, start } from "./lib/program.ts";
 import { TemporaryDirectory } from "./lib/sandbox_env.ts";
 
 const COMMANDS = [
@@ -302,6 +302,77 @@ for (const program of programs()) {
     assert.equal(missing.code, 1);
     assert.match(missing.stderr, /^0share: error: Cannot verify .*: it is in no store$/m);
     assert.match(missing.stderr, /^0share: hint: /m);
+  });
+
+  Deno.test({
+    name: `${program.name}: verify goes on behind what cannot be read, and its exit is the worst`,
+    ...needs("root", "linux"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const one = machine(directory, "one");
+      const trees = await Promise.all(
+        ["a", "b", "c"].map((name) => addImplementation(one.store, [file(name, name)])),
+      );
+      const [bad, unreadable, good] = trees.toSorted((a, b) => a.digest < b.digest ? -1 : 1);
+      Deno.writeTextFileSync(join(bad!.path, "extra"), "");
+      for (const { name } of Deno.readDirSync(unreadable!.path)) {
+        Deno.chmodSync(join(unreadable!.path, name), 0);
+      }
+      // Root without the right to read everything.
+      const prefix = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+      const digests = [bad!, unreadable!, good!].map(({ digest }) => digest);
+      const verified = await run(program, ["verify", ...digests], { env: one.env, prefix });
+      assert.deepEqual([verified.code, verified.stdout], [4, `${good!.path}: OK\n`]);
+      assert.match(verified.stderr, new RegExp(`Cannot verify "${unreadable!.path}": .*denied`));
+    },
+  });
+
+  Deno.test({
+    name: `${program.name}: a log that cannot be written changes no exit status and ends no server`,
+    ...needs("linux"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const one = machine(directory, "one");
+      const { digest } = await addImplementation(one.store, SMALL);
+      const full = ["/bin/sh", "-c", 'exec "$@" 2>/dev/full', "sh"];
+      const port = freePort();
+      const args = ["fetch", UNKNOWN, "-H", `127.0.0.1:${port}`];
+      assert.equal((await run(program, args, { env: one.env, prefix: full })).code, 3);
+      const options = ["-p", String(port), "--discovery-port", String(freePort())];
+      for (const prefix of [full, ["/bin/sh", "-c", 'exec "$@" --json >/dev/full', "sh"]]) {
+        await using server = start(program, ["serve", ...options], { env: one.env, prefix });
+        const manifest = `http://127.0.0.1:${port}/implementation/${digest}/manifest`;
+        for (let answers = 0; answers < 2;) {
+          const response = await fetch(manifest).catch(() => undefined);
+          if (response === undefined) await new Promise((resolve) => setTimeout(resolve, 50));
+          else answers += (await response.bytes()).length > 0 ? 1 : 0;
+        }
+        const { code, signal } = await server.stop("SIGINT");
+        assert.deepEqual([code, signal], [0, null], server.report());
+      }
+      const prefix = ["/bin/sh", "-c", 'exec "$@" >/dev/full', "sh"];
+      // A result that is lost is a failure.
+      for (const list of [["list"], ["list", "--json"]]) {
+        assert.equal((await run(program, list, { env: one.env, prefix })).code, 1);
+      }
+    },
+  });
+
+  Deno.test({
+    name: `${program.name}: a demo that is ended leaves nothing behind`,
+    ...needs("posix"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const { env } = directory.sandbox("one");
+      const scratch = join(directory.path, "scratch");
+      Deno.mkdirSync(scratch);
+      await using demo = start(program, ["demo"], { env: { ...env, TMPDIR: scratch } });
+      await demo.output(/listening for requests/);
+      const { code, stderr } = await demo.stop("SIGTERM");
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /^0share: error: Interrupted/m);
+      assert.deepEqual(namesIn(scratch), []);
+    },
   });
 
   Deno.test({

@@ -211,6 +211,16 @@ for (const program of programs()) {
     assert.match(none.stderr, /hint: .*0share wrap DIR/);
   });
 
+  test("wrap writes nothing where one of the names is somebody else's", async (wrapped) => {
+    const { bin } = wrapped;
+    Deno.mkdirSync(bin);
+    Deno.writeTextFileSync(join(bin, "0launch"), "#!/bin/sh\n", { mode: 0o755 });
+    const { code, stderr } = await wrapped.wrap(bin);
+    assert.equal(code, 1);
+    assert.match(stderr, /error: .*0launch/);
+    assert.deepEqual(namesIn(bin), ["0launch"]);
+  });
+
   test("the wrapper keeps the limit of open files", async (wrapped) => {
     const { publication, bin } = wrapped;
     await using _peer = await publication.peer(...ALL);

@@ -1,4 +1,4 @@
-import { ShareError, UsageError } from "../../errors.ts";
+import { Interrupted, ShareError, UsageError } from "../../errors.ts";
 import { digestOf } from "../../manifest/digest_of.ts";
 import { generateManifest } from "../../manifest/generate.ts";
 import { formatManifest } from "../../manifest/manifest.ts";
@@ -7,6 +7,7 @@ import { openStaging } from "../../store/staging.ts";
 import { removeTree } from "../../store/remove.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit.ts";
+import { onInterrupt } from "../interrupt.ts";
 import type { Output } from "../output.ts";
 
 /** Where this program's source is, when it runs from source. */
@@ -26,31 +27,47 @@ export const demo: Command = {
     if (parsed.args.length > 0) {
       throw new UsageError(`Command "demo" takes no arguments: ${JSON.stringify(parsed.args[0])}`);
     }
+    const controller = new AbortController();
+    const { signal } = controller;
+    const release = onInterrupt(() => controller.abort(new Interrupted()));
     const root = Deno.makeTempDirSync({ prefix: "0share-demo-" });
     try {
-      await demonstrate(root, output);
+      await demonstrate({ root, output, signal });
+    } catch (error) {
+      // That a child was ended is what came of it.
+      signal.throwIfAborted();
+      throw error;
     } finally {
+      release();
       removeTree(root);
     }
     return EXIT.done;
   },
 };
 
-async function demonstrate(root: string, output: Output): Promise<void> {
+/** Where it happens, who is told, and what ends it. */
+interface Stage {
+  readonly root: string;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+}
+
+async function demonstrate(stage: Stage): Promise<void> {
+  const { root, output } = stage;
   const { digest, store } = await makeStore(`${root}/machine1`);
   output.info(`machine1 has ${digest} in ${store}`);
   const discoveryPort = String(freeUdpPort());
 
-  await using server = start("machine1", root, output, [
+  await using server = start("machine1", stage, [
     ...["serve", "--port", "0", "--discovery-port", discoveryPort, "--no-mdns"],
     ...["--allow-read", store],
   ]);
   await server.said(/listening for requests/);
-  const fetching = start("machine2", root, output, [
+  const fetching = start("machine2", stage, [
     ...["fetch", digest, "--discovery-port", discoveryPort, "--timeout", "5", "--no-mdns"],
   ]);
   await fetching.done();
-  await start("machine2", root, output, ["verify", digest]).done();
+  await start("machine2", stage, ["verify", digest]).done();
 }
 
 /** A store with one implementation, made of files that every machine with this program has. */
@@ -95,7 +112,8 @@ interface Side extends AsyncDisposable {
 }
 
 /** Starts this program as if on a machine of its own, and shows what it says. */
-function start(machine: string, root: string, output: Output, args: readonly string[]): Side {
+function start(machine: string, { root, output, signal }: Stage, args: readonly string[]): Side {
+  signal.throwIfAborted();
   output.info(`${machine} $ 0share ${args.join(" ")}`);
   const program = Deno.build.standalone
     ? []
@@ -108,6 +126,8 @@ function start(machine: string, root: string, output: Output, args: readonly str
       XDG_CACHE_DIRS: "",
       ...quiet(),
     },
+    // It is ended as by SIGTERM.
+    signal,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -137,7 +157,11 @@ function start(machine: string, root: string, output: Output, args: readonly str
         done(),
       ]),
     async [Symbol.asyncDispose]() {
-      process.kill("SIGINT");
+      try {
+        process.kill("SIGINT");
+      } catch {
+        // It has ended, which may be what went wrong.
+      }
       await Promise.all([process.status, shown]);
     },
   };

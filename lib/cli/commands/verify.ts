@@ -41,7 +41,7 @@ export const verify: Command = {
           if (!output.json) output.result(`${path}: OK`);
         } catch (error) {
           output.bar("");
-          if (!(error instanceof ShareError) || error instanceof Interrupted) throw error;
+          if (error instanceof Interrupted) throw error;
           const named = error instanceof VerificationFailed ? error : wrong(path, error);
           worst = Math.max(worst, tellError(output, named)) as ExitCode;
         }
@@ -67,6 +67,8 @@ function copiesOf(stores: readonly string[], text: string): StoredImplementation
   return copies;
 }
 
-function wrong(path: string, error: ShareError): ShareError {
-  return new ShareError(`Cannot verify "${path}": ${error.message}`, { cause: error });
+/** One that cannot be read is as wrong as another, and no reason not to look at the rest. */
+function wrong(path: string, cause: unknown): ShareError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new ShareError(`Cannot verify "${path}": ${reason}`, { cause });
 }

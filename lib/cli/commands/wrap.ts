@@ -61,10 +61,10 @@ function install(chosen: string | undefined, options: readonly string[], context
   const directory = chosen === undefined ? usualDirectory(real, context) : resolve(chosen);
   const target: WrapperTarget = { ...ownCommand(), options };
   Deno.mkdirSync(directory, { recursive: true });
-  for (const program of WRAPPED) {
-    if (findProgram(program, search) === undefined) continue;
+  const programs = WRAPPED.filter((program) => findProgram(program, search) !== undefined);
+  for (const program of programs) refuseForeign(join(directory, program));
+  for (const program of programs) {
     const path = join(directory, program);
-    refuseForeign(path);
     // Whoever starts it meanwhile gets the old or the new one.
     const temporary = `${path}.${Deno.pid}`;
     Deno.writeTextFileSync(temporary, wrapperText(program, target), { mode: 0o755 });
