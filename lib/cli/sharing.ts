@@ -51,7 +51,8 @@ export class Sharing implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await (await this.#server)?.stop();
+    // A failure was told when it happened.
+    await (await this.#server)?.stop().catch(() => {});
   }
 
   async #start(): Promise<Server | undefined> {

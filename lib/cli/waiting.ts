@@ -10,6 +10,7 @@ import {
   CLAIM_AGAIN_MS,
   CLAIM_SETTLES_MS,
   CONTENDED_CLAIM_SETTLES_MS,
+  MAX_CLAIMS,
 } from "../wire/limits.ts";
 
 type Names = readonly Digest[];
@@ -23,6 +24,7 @@ const MAX_TRIES = 3;
  */
 export class Waiting implements AsyncDisposable {
   readonly #server: Server;
+  readonly #wanted: ReadonlySet<Digest>;
   readonly #turns: Turns;
   readonly #asking: Asking;
   readonly #since = performance.now();
@@ -35,6 +37,7 @@ export class Waiting implements AsyncDisposable {
   /** Claims at once. @param server that hears what others claim */
   constructor(server: Server, wanted: readonly Names[], discoveryPort: number) {
     this.#server = server;
+    this.#wanted = new Set(wanted.flat());
     this.#turns = new Turns(server.id);
     this.#asking = new Asking(wanted.flat(), {
       interfaces: networkInterfaces(),
@@ -49,8 +52,10 @@ export class Waiting implements AsyncDisposable {
   take(event: ServeEvent): void {
     if (event.kind !== "claim") return;
     const { digest, id } = event;
+    if (!this.#wanted.has(digest)) return;
     this.#turns.claimed(digest, id, performance.now());
     if (this.#rivals.has(id)) return;
+    if (this.#rivals.size >= MAX_CLAIMS) this.#rivals.clear();
     this.#rivals.add(id);
     if (id < this.#server.id) return;
     // Who begins now has not heard that somebody else goes first; those who begin at once hear it at once.

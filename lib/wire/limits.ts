@@ -41,6 +41,9 @@ export const CONTENDED_CLAIM_SETTLES_MS = 1500;
 /** How soon after a claim the next one may follow because somebody new claims the same. */
 export const CLAIM_AGAIN_MS = 100;
 
+/** Servers whose claims of one implementation are kept: more than a network has that want the same at once. */
+export const MAX_CLAIMS = 1024;
+
 /** How long somebody whose claim goes first may let his turn pass: he is busy, or lies. */
 export const TURN_NOT_TAKEN_MS = 5000;
 

@@ -1,6 +1,7 @@
 import type { Digest } from "../../manifest/digest.ts";
 import {
   CLAIM_FRESH_MS,
+  MAX_CLAIMS,
   MAX_TURNS_IN_VAIN,
   TURN_NOT_TAKEN_MS,
   WAITING_AT_MOST_MS,
@@ -40,7 +41,12 @@ export class Turns {
 
   /** A server claims to be the one that downloads this. */
   claimed(digest: Digest, id: string, now: number): void {
-    if (id !== this.#id) this.#of(digest).claims.set(id, now);
+    if (id === this.#id) return;
+    const { claims } = this.#of(digest);
+    // A liar can invent as many as he likes: those that were heard longest ago go, which are first.
+    claims.delete(id);
+    if (claims.size >= MAX_CLAIMS) claims.delete(claims.keys().next().value!);
+    claims.set(id, now);
   }
 
   /** Somebody else is downloading this. */

@@ -6,6 +6,7 @@ import { Turns } from "../../../lib/fetch/search/turns.ts";
 import { digestOf } from "../../../lib/manifest/digest_of.ts";
 import {
   CLAIM_FRESH_MS,
+  MAX_CLAIMS,
   MAX_TURNS_IN_VAIN,
   TURN_NOT_TAKEN_MS,
   WAITING_AT_MOST_MS,
@@ -156,4 +157,13 @@ Deno.test("who hears of a download begins none, whatever else it has heard", () 
     turns.pending(ONE, at);
     assert.ok(!turns.isMine([ONE], Math.max(at, 1000)));
   }));
+});
+
+Deno.test("of more claims than anybody makes the latest are kept", () => {
+  const turns = new Turns("5");
+  turns.claimed(ONE, "1", 0);
+  for (let n = 0; n < MAX_CLAIMS - 1; n++) turns.claimed(ONE, `9-${n}`, 1);
+  assert.equal(turns.isMine([ONE], 2), false);
+  turns.claimed(ONE, "9", 2);
+  assert.equal(turns.isMine([ONE], 2), true, "the one whose turn it was is forgotten");
 });
