@@ -1,7 +1,8 @@
-import { InvalidArchive, InvalidManifest } from "../errors.ts";
+import { InvalidArchive, InvalidManifest, StoreFailed } from "../errors.ts";
 import { MANIFEST_NAME } from "../manifest/entry.ts";
 import { checkName } from "../manifest/safe_path.ts";
 import { storeError } from "../store/errors.ts";
+import { FOLDED_NAMES_HINT } from "../store/listing.ts";
 import { MAX_UNPACKED_ENTRIES, MAX_UNPACKED_SIZE } from "../wire/limits.ts";
 import { readTar, type TarEntry } from "../wire/tar.ts";
 
@@ -134,12 +135,26 @@ class Unpacking {
 
   /** What a failed change means: something was there already, or the store or the peer failed. */
   #failure(action: string, path: string, cause: unknown): unknown {
+    if (cause instanceof Deno.errors.AlreadyExists && !isThere(`${this.#root}/${path}`)) {
+      const target = JSON.stringify(`${this.#root}/${path}`);
+      return new StoreFailed(`Cannot ${action} ${target}: another name leads there`, {
+        hint: FOLDED_NAMES_HINT,
+        cause,
+      });
+    }
     if (cause instanceof Deno.errors.AlreadyExists || cause instanceof Deno.errors.NotADirectory) {
       const reason = `it has more than one entry for ${JSON.stringify(path)}`;
       return new InvalidArchive(reason, { cause });
     }
     return storeError(action, `${this.#root}/${path}`, cause);
   }
+}
+
+/** Whether a directory has something of exactly this name: a file system may take others for the same. */
+function isThere(path: string): boolean {
+  const end = path.lastIndexOf("/");
+  const name = path.slice(end + 1);
+  return Array.from(Deno.readDirSync(path.slice(0, end))).some((entry) => entry.name === name);
 }
 
 /** The names along a path of an archive, none of which climbs out; `./` in front is common. */

@@ -228,10 +228,11 @@ export class Doubts implements Disposable {
    * sends next to nothing is not to hold up everybody.
    */
   #chooseAlone(): void {
-    if (this.#disputed.size === 0 || this.#alone !== undefined) return;
+    const { crowd, signal } = this.#options;
+    if (this.#disputed.size === 0 || this.#alone !== undefined || signal.aborted) return;
     clearTimeout(this.#turn);
     const turnsOf = (member: Member) => this.#turns.get(member) ?? 0;
-    const [next] = this.#options.crowd.usable
+    const [next] = crowd.usable
       .filter(({ state }) => state === "seed")
       .sort((a, b) => turnsOf(a) - turnsOf(b) || hasSent(b) - hasSent(a));
     this.#alone = next;

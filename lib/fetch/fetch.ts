@@ -1,4 +1,4 @@
-import { EveryPeerFailed, NobodyHasIt, PeerLied, StoreFailed } from "../errors.ts";
+import { EveryPeerFailed, NobodyHasIt, PeerLied, PeerMisled, StoreFailed } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { findImplementation } from "../store/lookup.ts";
 import { Crowds } from "./crowds.ts";
@@ -56,15 +56,15 @@ function failure(
   { nobody }: FetchOptions,
 ): EveryPeerFailed | NobodyHasIt | StoreFailed {
   const { troubles } = crowds;
-  const causes = troubles.map(({ cause }) => cause);
-  if (causes.length > 0 && causes.every((cause) => cause instanceof StoreFailed)) {
-    return causes[0] as StoreFailed;
-  }
+  const lied = troubles.some((one) => one instanceof PeerLied && !(one instanceof PeerMisled));
+  // Another peer's archive might have fitted; a disk that is full is what there is to be told of.
+  const stored = troubles.map(({ cause }) => cause).find((cause) => cause instanceof StoreFailed);
+  if (stored !== undefined && !lied) return stored;
   if (troubles.length === 0) return new NobodyHasIt(digests, nobody.asked, nobody.hint);
   return new EveryPeerFailed(
     digests.join(" or "),
     [...new Set(troubles.map((trouble) => trouble.message))],
-    troubles.some((trouble) => trouble instanceof PeerLied),
+    lied,
     { cause: troubles.at(-1) },
   );
 }

@@ -29,7 +29,7 @@ export class Member implements Disposable {
   /** Why it is suspected, or gone. */
   reason: PeerFailed | PeerLied | undefined;
   /** Whether it is getting the same: then it goes away some time, and that is no failure. */
-  readonly passing: boolean;
+  passing: boolean;
   /** Other ways to what says that it is the same server, for when this one fails. */
   readonly otherWays: PeerAddress[] = [];
 

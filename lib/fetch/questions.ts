@@ -107,6 +107,7 @@ export class Questions {
       for await (const part of bytes.parts()) {
         await this.#count(member, part, mayShrink, signal);
         came += part.bytes.length;
+        signal.throwIfAborted();
         const step = write(() => block.push(part.bytes));
         used += step.used;
         if (step.wrote) onProgress();

@@ -211,6 +211,7 @@ class Transfer {
       // It was taken for one that has everything.
       this.#leave(member);
       member.state = "partial";
+      member.passing = true;
       this.#doubts.left(member);
       this.#join(member);
       this.#schedule.offer(member.name, has);
@@ -347,7 +348,9 @@ class Transfer {
       if (member.tally.bytes > before) this.#setbacks.progressed(member);
     } catch (error) {
       if (member.tally.bytes - before >= SOME_PROGRESS) this.#setbacks.progressed(member);
-      if (!signal.aborted && !this.#isOver) {
+      // A store that failed has failed, whatever has become of the ask since.
+      const isPeers = isPeerFault(error) || error instanceof PeerBusy || error === signal.reason;
+      if (!this.#isOver && !(signal.aborted && isPeers)) {
         this.#stumbled(member, error, performance.now() - started < AT_ONCE_MS);
       }
     } finally {

@@ -28,12 +28,14 @@ export class PieceFile implements Disposable {
   constructor(store: string, digest: Digest, states: Uint8Array) {
     this.#path = pathOf(store, digest, PIECES);
     const path = pathOf(store, digest, NEW_NAME);
+    let file: Deno.FsFile | undefined;
     try {
-      this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
-      this.#file.writeSync(states);
+      this.#file = file = Deno.openSync(path, { write: true, create: true, truncate: true });
+      file.writeSync(states);
       // A run that is killed just now leaves the old states or the new ones, never none.
       Deno.renameSync(path, this.#path);
     } catch (cause) {
+      file?.close();
       throw storeError("write", this.#path, cause);
     }
   }

@@ -145,3 +145,22 @@ Deno.test("the turns of one that never has a place do not grow beyond what a tim
   doubts[Symbol.dispose]();
   assert.equal(changes, before);
 });
+
+Deno.test("nobody is asked alone any more when the transfer is over", async () => {
+  using begun = await begin();
+  const { abort, assembly, doubts, pieces, stream } = begun;
+  const tasks: Promise<void>[] = [];
+  pieces.listener = {
+    arrived: () => {},
+    missing: () => {},
+    wasted: () => {},
+    doubted: (index) => tasks.push(doubts.resolve(index)),
+    settled: () => {},
+  };
+  abort.abort();
+  assembly.write(0, stream.subarray(0, 500).map((byte) => byte ^ 1), "one");
+  assembly.write(500, stream.subarray(500), "two");
+  await Promise.all(tasks);
+  assert.equal(tasks.length, 1);
+  assert.equal(doubts.alone, undefined);
+});

@@ -356,7 +356,6 @@ export class Assembly {
     const found = partial.digest();
     if (found === extent.hash) {
       this.#convict(index, (within, into) => partial.read(within, into));
-      this.#partials.delete(index);
       partial.close();
       this.#place(index, extent, partial instanceof PartialBuffer ? partial.bytes : undefined);
       return;
@@ -385,10 +384,12 @@ export class Assembly {
 
   /** A content is right; it is in `bytes`, or else in the file of its first entry. */
   #place(index: number, extent: Extent, bytes: Uint8Array | undefined): void {
-    this.#state[index] = DONE;
+    const filled = bytes === undefined || this.#places.fill(extent, bytes);
     if (bytes === undefined) this.#places.finish(extent);
-    else if (!this.#places.fill(extent, bytes)) return;
-    this.#observer?.verified(extent);
+    // Not before: what could not be put into its place is not complete.
+    this.#partials.delete(index);
+    this.#state[index] = DONE;
+    if (filled) this.#observer?.verified(extent);
   }
 
   #count(start: number, end: number, from: string): void {

@@ -137,6 +137,7 @@ export class PartialFile implements Partial {
       const file = this.#open({ createNew: !options.resume, mode: 0o644 });
       if (!options.resume) file.truncateSync(size);
     } catch (cause) {
+      this.close();
       throw storeError("write", path, cause);
     }
   }

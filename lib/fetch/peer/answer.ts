@@ -86,7 +86,8 @@ export class Watch {
     if (this.#since !== undefined) {
       this.#latest = performance.now();
       const waited = this.#latest - this.#since;
-      this.#waited += waited;
+      // What it may take to begin is no sign that it brings little.
+      this.#waited += bytes === 0 ? Math.max(0, waited - this.#patience) : waited;
       this.#waitedInAll += waited;
     }
     this.#since = undefined;

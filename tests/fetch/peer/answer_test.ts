@@ -153,3 +153,24 @@ Deno.test("time in which this process is busy with something else is no silence 
     watch.end();
   }
 });
+
+Deno.test("what a peer may take to begin its answer is no sign that it brings little", () => {
+  let now = 0;
+  const own = performance.now;
+  performance.now = () => now;
+  try {
+    for (const [patience, isGivenUp] of [[10_000, false], [0, true]] as const) {
+      now = 0;
+      const watch = new Watch("peer", new AbortController().signal, patience);
+      now = 10_100;
+      watch.came(0);
+      watch.waits();
+      now += 400;
+      watch.look();
+      assert.equal(watch.signal.aborted, isGivenUp);
+      watch.end();
+    }
+  } finally {
+    performance.now = own;
+  }
+});
