@@ -1,8 +1,19 @@
 /**
  * What to ask while somebody else is getting the same: one piece at a time from each of many
- * peers, the rarest first, so that there is always something to exchange.
+ * peers, the rarest first, so that there is always something to exchange, and from the beginning to
+ * the end as far as that allows: a large file is hashed while it comes up to the first hole in it, and
+ * all that is behind that at the end would be read back and hashed when everything is here.
  */
 import type { Choice, Peer, Situation } from "./state.ts";
+
+/** What lacks within so many pieces of the first that does is asked for before all else: a hole. */
+const NEAR = 32;
+
+/**
+ * From how many of the pieces that lack seeds are to choose: those that ask at the same time are to get
+ * different ones, and so are those that ask seeds which do not know of each other.
+ */
+const CHOICE = { eachSeed: 16, eachPartial: 2 };
 
 /**
  * The next request and the peer to ask; undefined when there is none to make now.
@@ -27,20 +38,27 @@ export function swarmRequest(situation: Situation): Choice | undefined {
 }
 
 /**
- * Any of the pieces, for only the seed knows what it has sent least. There are never more such
- * asks in flight than pieces to pick.
+ * Any of the first of the pieces, for only the seed knows what it has sent least. There are never more
+ * such asks in flight than pieces to pick.
  */
 function fromSeed(situation: Situation, seeds: Peer[], pieces: number[]): Choice | undefined {
   const [peer] = seeds;
-  if (peer === undefined || pieces.length <= unpicked(situation)) return undefined;
+  const picking = unpicked(situation);
+  if (peer === undefined || pieces.length <= picking) return undefined;
+  let choice = picking;
+  for (const { has } of situation.peers.values()) {
+    choice += has === undefined ? CHOICE.eachSeed : CHOICE.eachPartial;
+  }
   const lacks = new Uint8Array(situation.pieces);
-  for (const piece of pieces) lacks[piece] = 1;
+  for (const piece of pieces.slice(0, choice)) lacks[piece] = 1;
   return { peer, request: { kind: "any", lacks } };
 }
 
 function fromPeer(situation: Situation, peers: Peer[], pieces: number[]): Choice | undefined {
+  const near = situation.here.indexOf(0) + NEAR;
   for (const peer of peers) {
-    const piece = rarest(situation, pieces.filter((piece) => peer.has?.[piece] !== 0));
+    const its = pieces.filter((piece) => peer.has?.[piece] !== 0);
+    const piece = rarest(situation, its.filter((piece) => piece < near)) ?? rarest(situation, its);
     if (piece !== undefined) return { peer, request: { kind: "piece", piece } };
   }
   return undefined;

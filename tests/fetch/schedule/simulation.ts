@@ -29,6 +29,11 @@ export interface Outcome {
   /** What was transferred although it was there already, or in vain, in bytes. */
   readonly wasted: number;
   readonly asks: number;
+  /**
+   * How much of the content was behind the first hole in it when 97 % was here: the part of it, for each
+   * machine that came that far.
+   */
+  readonly behindHoles: readonly number[];
   /** The most asks that one machine had in flight. */
   readonly mostInFlight: number;
 }
@@ -53,7 +58,7 @@ interface Node {
   readonly link: number;
   readonly leaves: boolean;
   readonly has: Uint8Array;
-  /** How often it has sent each piece: what a seed picks by. */
+  /** How often it has sent each piece: what a seed picks by. Spans that are broken off do not count. */
   readonly picked: Uint32Array;
   readonly schedule: Schedule | undefined;
   readonly inFlight: Set<Transfer | Ask>;
@@ -94,6 +99,7 @@ class Simulation {
   #now = 0;
   #wasted = 0;
   #asks = 0;
+  readonly #behindHoles: number[] = [];
   #mostInFlight = 0;
 
   constructor(
@@ -142,6 +148,7 @@ class Simulation {
       sent: this.#nodes.map(({ sent }) => sent),
       wasted: this.#wasted,
       asks: this.#asks,
+      behindHoles: this.#behindHoles,
       mostInFlight: this.#mostInFlight,
     };
   }
@@ -247,7 +254,7 @@ class Simulation {
       rate: 0,
       stalled: false,
     };
-    from.picked[queue[0]!]! += 1;
+    if (ask.kind !== "span") from.picked[queue[0]!]! += 1;
     from.up++;
     to.down++;
     to.inFlight.add(transfer);
@@ -272,12 +279,14 @@ class Simulation {
     const piece = queue.shift()!;
     transfer.left = this.#pieceSize;
     if (queue.length === 0) this.#remove(transfer);
-    else transfer.from.picked[queue[0]!]! += 1;
     if (to.has[piece] === 1) this.#wasted += this.#pieceSize;
     const schedule = to.schedule!;
     if (to.has[piece] === 0) {
       to.has[piece] = 1;
       to.lacking--;
+      if (to.lacking === Math.floor(0.03 * this.#pieces)) {
+        this.#behindHoles.push(1 - to.has.indexOf(0) / this.#pieces);
+      }
       if (to.lacking === 0) {
         to.finished = this.#now;
         if (to.leaves) this.#agenda.at(this.#now, () => this.#die(to, 0));

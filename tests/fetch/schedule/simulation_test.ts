@@ -39,6 +39,16 @@ for (const count of [4, 8, 15]) {
   });
 }
 
+Deno.test("most of what a crowd gets comes from the beginning to the end", () => {
+  for (const [complete, count] of [[1, 8], [1, 15], [2, 8], [4, 12]] as const) {
+    const random = randomFrom(12);
+    const { behindHoles } = run([...seeds(complete), ...leechers(count, random)], random);
+    assert.equal(behindHoles.length, count);
+    const median = behindHoles.toSorted((a, b) => a - b)[Math.floor(count / 2)]!;
+    assert.ok(median <= 0.4, `${complete} seeds, ${count} machines: ${median}`);
+  }
+});
+
 Deno.test("two seeds give 1.9 × the rate of one, four 3.6 ×", () => {
   const [one, two, four] = [1, 2, 4].map((count) => {
     const outcome = run([...seeds(count), { complete: false, rate: 1e9 }], randomFrom(1));

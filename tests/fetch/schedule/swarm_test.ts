@@ -65,6 +65,28 @@ Deno.test("the rarest piece comes first", () => {
   assert.deepEqual(textsOf(schedule.next()), ["a 2"]);
 });
 
+Deno.test("what lacks near the first piece that does comes before what is rarer, and the rarest of it", () => {
+  const schedule = scheduleOf(100);
+  for (let piece = 0; piece < 10; piece++) schedule.arrived(piece);
+  joinPartial(schedule, "a", flags(100, 20, 41, 42));
+  for (const [name, ...has] of [["b", 20, 41], ["c", 20]] as const) {
+    joinPartial(schedule, name, flags(100, ...has));
+    schedule.pause(name);
+  }
+  assert.deepEqual(textsOf(schedule.next()), ["a 41"]);
+});
+
+Deno.test("a seed chooses from the first of what lacks, from more the more may be choosing", () => {
+  const choices = [["s"], ["s", "t"]].map((seeds) => {
+    const schedule = scheduleOf(100);
+    for (const name of seeds) schedule.join(name, true);
+    for (const name of ["p", "q"]) joinPartial(schedule, name, flags(100, 0));
+    const [ask] = schedule.next().filter(({ kind }) => kind === "any");
+    return ask!.kind === "any" ? [...ask!.lacks.keys()].filter((p) => ask!.lacks[p] === 1) : [];
+  });
+  assert.deepEqual(choices.map((pieces) => [pieces[0], pieces.at(-1)]), [[1, 20], [1, 36]]);
+});
+
 Deno.test("rarity follows what peers offer now, and who left", () => {
   const schedule = scheduleOf(2);
   joinPartial(schedule, "a", flags(2, 0, 1));
@@ -183,18 +205,18 @@ Deno.test("at most 14 asks are in flight, one of them to a seed that alone has s
 });
 
 Deno.test("a span ends after the piece that it is at when a partial peer joins", () => {
-  const schedule = scheduleOf(32);
+  const schedule = scheduleOf(16);
   schedule.join("s", true);
   const [span] = schedule.next();
   assert.ok(span?.kind === "span");
   schedule.arrived(0);
-  joinPartial(schedule, "p", flags(32, 5));
+  joinPartial(schedule, "p", flags(16, 5));
   assert.deepEqual(textsOf(schedule.next()), ["p 5"]);
   assert.equal(schedule.useless(span.id), false);
   schedule.arrived(1);
   assert.equal(schedule.useless(span.id), true);
   schedule.over(span.id);
-  const rest = Array.from({ length: 30 }, (_, index) => index + 2).filter((piece) => piece !== 5);
+  const rest = Array.from({ length: 14 }, (_, index) => index + 2).filter((piece) => piece !== 5);
   assert.deepEqual(textsOf(schedule.next()), [`s any ${rest}`]);
 });
 
