@@ -22,7 +22,6 @@ type Names = readonly Digest[];
 export type DownloadFromOrigin = (
   wanted: readonly Names[],
   onStart: (pid: number) => void,
-  signal: AbortSignal,
 ) => Promise<void>;
 
 export interface ObtainOptions {
@@ -69,11 +68,11 @@ export async function obtainAll(
     const missing = missingOf(outcomes);
     if (missing.length === 0) return;
     const mutual = await opened;
-    if (mutual === undefined) return await options.download(missing, () => {}, options.signal);
+    if (mutual === undefined) return await options.download(missing, () => {});
     const { id, pending } = mutual.server;
     const tried = await inTurn(missing, mutual.waiting, fetching, context, {
       ...options,
-      download: (mine) => downloadVisibly(mine, pending, options),
+      download: (mine) => downloadVisibly(mine, pending, options.download),
     });
     const given = tried.filter((names) =>
       findImplementation(settings.stores, names) !== undefined && mutual.waiting.isWanted(names)
@@ -134,7 +133,7 @@ async function inTurn(
 async function downloadVisibly(
   mine: readonly Names[],
   pending: Set<Digest>,
-  { download, signal }: ObtainOptions,
+  download: DownloadFromOrigin,
 ): Promise<void> {
   const digests = mine.flat();
   const progress = new Progress(performance.now());
@@ -147,7 +146,7 @@ async function downloadVisibly(
   look();
   const timer = setInterval(look, LOOK_MS);
   try {
-    await download(mine, (started) => pid = started, signal);
+    await download(mine, (started) => pid = started);
   } finally {
     clearInterval(timer);
     for (const digest of digests) pending.delete(digest);

@@ -56,7 +56,9 @@ export class Output {
     const { eventsAreLog = false, leavesStdout = false } = this.#options;
     const stream = leavesStdout ? Deno.stderr : Deno.stdout;
     const line = JSON.stringify({ event: name, ...fields }) + "\n";
-    (leavesStdout || eventsAreLog ? tryToWrite : write)(stream, line);
+    // An error shows in the exit status as well.
+    const mayBeLost = leavesStdout || eventsAreLog || name === "error";
+    (mayBeLost ? tryToWrite : write)(stream, line);
   }
 
   /** A line that was asked for, beside the results: on stderr, however much of a log is wanted. */

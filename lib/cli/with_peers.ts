@@ -10,12 +10,12 @@ import {
   withoutOptions,
   type ZeroInstallCall,
 } from "../zeroinstall/command_line.ts";
-import type { Selection } from "../zeroinstall/selections.ts";
 import { type Choice, choose } from "./choosing.ts";
 import type { Context } from "./command.ts";
 import type { FetchSettings } from "./fetching.ts";
 import { NO_WAIT, PEERS_FIRST_OPTIONS } from "./fetching_options.ts";
 import { onInterrupt } from "./interrupt.ts";
+import type { DownloadFromOrigin } from "./obtaining.ts";
 import type { Parsed } from "./options.ts";
 import { getFromOrigin } from "./origin.ts";
 import { printable } from "./output.ts";
@@ -101,22 +101,18 @@ async function obtain(
   const fromOrigin = choices.filter(({ offline, selections }) =>
     !offline && selections !== undefined
   );
-  const download = async (
-    implementations: readonly (readonly Digest[])[],
-    onStart: (pid: number) => void,
-    signal: AbortSignal,
-  ) => {
-    const keys = new Set(implementations.map(keyOf));
-    for (const { missing, selections } of fromOrigin) {
-      const chosen = new Set<Selection>(missing.filter(({ digests }) => keys.has(keyOf(digests))));
-      if (chosen.size === 0) continue;
-      signal.throwIfAborted();
-      await getFromOrigin(zeroInstall, call, selections!.only(chosen), context, onStart);
-    }
-  };
   const settings = await settingsOf(parsed, context);
   const { obtainAll } = await import("./obtaining.ts");
   await untilInterrupted(async (signal) => {
+    const download: DownloadFromOrigin = async (implementations, onStart) => {
+      const keys = new Set(implementations.map(keyOf));
+      for (const { missing, selections } of fromOrigin) {
+        const chosen = missing.filter(({ digests }) => keys.has(keyOf(digests)));
+        if (chosen.length === 0) continue;
+        const document = selections!.only(new Set(chosen));
+        await getFromOrigin(zeroInstall, call, document, context, { onStart, signal });
+      }
+    };
     await obtainAll([...wanted.values()], settings, context, {
       signal,
       waits: fromOrigin.length > 0 && !parsed.has(NO_WAIT),

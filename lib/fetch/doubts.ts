@@ -80,7 +80,7 @@ export class Doubts implements Disposable {
     const reason = `piece ${piece} is not what the piece digests of ${check.source} say`;
     leave(member);
     member.state = "suspect";
-    member.reason = new PeerLied(member.name, reason);
+    member.reason = member.wrong(reason);
     this.left(member);
     // The one whose word is all there is against it may be all that is left.
     if (crowd.usable.length === 0) this.discardDigests();

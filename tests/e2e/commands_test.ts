@@ -353,7 +353,8 @@ for (const program of programs()) {
       const prefix = ["/bin/sh", "-c", 'exec "$@" >/dev/full', "sh"];
       // A result that is lost is a failure.
       for (const list of [["list"], ["list", "--json"]]) {
-        assert.equal((await run(program, list, { env: one.env, prefix })).code, 1);
+        const { code, stderr } = await run(program, list, { env: one.env, prefix });
+        assert.deepEqual([code, /Uncaught/.test(stderr)], [1, false], stderr);
       }
     },
   });

@@ -45,11 +45,11 @@ for (const program of programs()) {
   Deno.test(`${program.name}: --idle does not end while something is being sent`, async () => {
     await using directory = new TemporaryDirectory();
     const one = machine(directory, "one");
-    const { digest } = await addImplementation(one.store, [file("f", noise(1, 700_000))]);
-    const args = ["--idle", "1", "--upload-limit", "100k"];
+    const { digest } = await addImplementation(one.store, [file("f", noise(1, 900_000))]);
+    const args = ["--idle", "3", "--upload-limit", "100k"];
     await using server = await serveOn(program, one, { args });
     const response = await fetch(server.url(`/implementation/${digest}/content`));
-    assert.equal((await response.bytes()).length, 700_000);
+    assert.equal((await response.bytes()).length, 900_000);
     const { code, signal } = await server.running.ended;
     assert.deepEqual([code, signal], [0, null], server.log);
   });

@@ -32,7 +32,7 @@ class Use {
   take({ kind }: ServeEvent): void {
     if (kind === "sending") this.#sending++;
     else if (kind === "sent") this.#sending--;
-    else if (kind !== "reply" && kind !== "answered") return;
+    else if (kind !== "started" && kind !== "reply" && kind !== "answered") return;
     this.#latest = performance.now();
   }
 
@@ -73,7 +73,7 @@ export const serve: Command = {
       many: true,
       help: "serve this implementation and no other",
     },
-    { name: "idle", value: "SECONDS", help: "end when nobody has asked for anything for so long" },
+    { name: "idle", value: "SECONDS", help: "end when nobody has wanted anything for so long" },
   ],
   notes: [
     "The process that serves can read the stores and use the network, and nothing else.\n" +

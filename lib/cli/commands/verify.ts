@@ -36,15 +36,16 @@ export const verify: Command = {
             signal: controller.signal,
             onBytes: (count) => output.bar(`Verifying ${digest}: ${formatBytes(bytes += count)}`),
           });
-          output.bar("");
-          output.event("verified", { digest, path });
-          if (!output.json) output.result(`${path}: OK`);
         } catch (error) {
           output.bar("");
           if (error instanceof Interrupted) throw error;
           const named = error instanceof VerificationFailed ? error : wrong(path, error);
           worst = Math.max(worst, tellError(output, named)) as ExitCode;
+          continue;
         }
+        output.bar("");
+        output.event("verified", { digest, path });
+        if (!output.json) output.result(`${path}: OK`);
       }
     } finally {
       release();
@@ -67,7 +68,7 @@ function copiesOf(stores: readonly string[], text: string): StoredImplementation
   return copies;
 }
 
-/** One that cannot be read is as wrong as another, and no reason not to look at the rest. */
+/** One that cannot be read is no reason not to look at the rest. */
 function wrong(path: string, cause: unknown): ShareError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new ShareError(`Cannot verify "${path}": ${reason}`, { cause });

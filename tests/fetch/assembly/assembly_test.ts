@@ -382,3 +382,25 @@ Deno.test({
     await tree.check();
   },
 });
+
+Deno.test("a content whose second place cannot be filled leaves the tree incomplete", async () => {
+  using tree = await FetchedTree.of([file("a", noise(1, 400_000)), file("b", noise(1, 400_000))]);
+  const assembly = await tree.assembly(undefined, SILENT);
+  assert.equal(assembly.stream.size, 400_000);
+  const open = Deno.openSync;
+  Deno.openSync = (path, options) => {
+    if (!String(path).endsWith("/b")) return open(path, options);
+    throw Object.assign(new Error("Too many open files (os error 24)"), { code: "EMFILE" });
+  };
+  try {
+    assembly.write(0, tree.stream.subarray(0, 300_000), "peer");
+    assert.throws(
+      () => assembly.write(300_000, tree.stream.subarray(300_000), "peer"),
+      StoreFailed,
+    );
+  } finally {
+    Deno.openSync = open;
+  }
+  assert.equal(assembly.complete, false);
+  assembly.close();
+});
