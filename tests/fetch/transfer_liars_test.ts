@@ -231,8 +231,10 @@ Deno.test("a partial peer that sends wrong pieces is set aside by honest digests
 
 Deno.test("who gave on what another one deceived it with is given up, and is not called a liar", async () => {
   const digestsOf = "none";
+  // Whichever pieces of the large files it is asked for.
+  const wrong = Array.from({ length: 40 }, (_, piece) => LARGE + piece * PIECE);
   const { done, dropped } = await transfer(() => ({
-    deceived: { has: pieces(() => true), wrong: [5_000_000] },
+    deceived: { has: pieces(() => true), wrong },
     seed: { digestsOf, turns: 5 },
   }));
   assert.equal(done, true);
