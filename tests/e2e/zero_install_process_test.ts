@@ -8,7 +8,7 @@ import { archivesAmong, OUTPUT } from "./lib/application.ts";
 import { freePort, machine, namesIn } from "./lib/machine.ts";
 import { fromSource, type Program, programs, run, start } from "./lib/program.ts";
 import { Publication } from "./lib/publication.ts";
-import { TemporaryDirectory } from "./lib/sandbox_env.ts";
+import { type Sandbox, TemporaryDirectory } from "./lib/sandbox_env.ts";
 
 const ALL = ["application", "recipe", "offset"];
 
@@ -29,6 +29,13 @@ END
   esac
 done
 `;
+
+function withImpatient(directory: TemporaryDirectory): { one: Sandbox; real: string } {
+  const one = machine(directory, "one");
+  const real = join(one.home, "0install");
+  Deno.writeTextFileSync(real, IMPATIENT, { mode: 0o755 });
+  return { one, real };
+}
 
 interface Way {
   readonly program: Program;
@@ -161,9 +168,7 @@ for (const { program, becomes } of WAYS) {
     ...needs("posix"),
     fn: async () => {
       await using directory = new TemporaryDirectory();
-      const one = machine(directory, "one");
-      const real = join(one.home, "0install");
-      Deno.writeTextFileSync(real, IMPATIENT, { mode: 0o755 });
+      const { one, real } = withImpatient(directory);
       const options = ["--real", real, "--timeout", "0.1", "--discovery-port", `${freePort()}`];
       for (const more of [["--no-wait"], []]) {
         const args = ["0install", ...options, ...more, "run", "http://localhost/app.xml"];
@@ -180,9 +185,7 @@ for (const { program, becomes } of WAYS) {
     ...needs("posix"),
     fn: async () => {
       await using directory = new TemporaryDirectory();
-      const one = machine(directory, "one");
-      const real = join(one.home, "0install");
-      Deno.writeTextFileSync(real, IMPATIENT, { mode: 0o755 });
+      const { one, real } = withImpatient(directory);
       for (const limit of ["1024", "1073741816", String(2n ** 63n - 1n), "unlimited"]) {
         const args = ["0install", "--real", real, "--open-files", limit, "--", "list"];
         const { code, stdout, stderr } = await run(program, args, one);

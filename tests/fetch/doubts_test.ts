@@ -37,9 +37,8 @@ async function begin(
   };
 }
 
-Deno.test("when the one that is asked alone is set aside, another one is asked alone", async () => {
-  using begun = await begin();
-  const { assembly, doubts, members: [one, two], pieces, stream } = begun;
+/** Finds out about each content that is doubted from now on; settled when that is done. */
+function resolveWhatIsDoubted({ pieces, doubts }: Awaited<ReturnType<typeof begin>>) {
   const tasks: Promise<void>[] = [];
   pieces.listener = {
     arrived: () => {},
@@ -48,6 +47,13 @@ Deno.test("when the one that is asked alone is set aside, another one is asked a
     doubted: (index) => tasks.push(doubts.resolve(index)),
     settled: () => {},
   };
+  return tasks;
+}
+
+Deno.test("when the one that is asked alone is set aside, another one is asked alone", async () => {
+  using begun = await begin();
+  const { assembly, doubts, members: [one, two], stream } = begun;
+  const tasks = resolveWhatIsDoubted(begun);
   assembly.write(0, stream.subarray(0, 500).map((byte) => byte ^ 1), "one");
   assembly.write(500, stream.subarray(500), "two");
   await Promise.all(tasks);
@@ -84,35 +90,18 @@ Deno.test("piece digests of who was found to lie meanwhile are not adopted", asy
 
 Deno.test("what is doubted when everything is ended stays for the next run", async () => {
   using begun = await begin(["one", "two"], 300_000);
-  const { abort, assembly, doubts, peers: [one], pieces, stream } = begun;
+  const { abort, assembly, peers: [one], stream } = begun;
   one!.pieceDigests = () => {
     abort.abort();
     return Promise.reject(abort.signal.reason);
   };
-  const tasks: Promise<void>[] = [];
-  pieces.listener = {
-    arrived: () => {},
-    missing: () => {},
-    wasted: () => {},
-    doubted: (index) => tasks.push(doubts.resolve(index)),
-    settled: () => {},
-  };
+  const tasks = resolveWhatIsDoubted(begun);
   assembly.write(0, stream.subarray(0, 500).map((byte) => byte ^ 1), "one");
   assembly.write(500, stream.subarray(500), "two");
   await Promise.all(tasks);
   assert.equal(tasks.length, 1);
   assert.equal(assembly.received, 300_000);
 });
-
-function resolveWhatIsDoubted({ pieces, doubts }: Awaited<ReturnType<typeof begin>>): void {
-  pieces.listener = {
-    arrived: () => {},
-    missing: () => {},
-    wasted: () => {},
-    doubted: (index) => void doubts.resolve(index),
-    settled: () => {},
-  };
-}
 
 Deno.test("who is asked alone and takes long makes place for another one, and has another turn", async () => {
   const turns: (string | undefined)[] = [];
@@ -148,15 +137,8 @@ Deno.test("the turns of one that never has a place do not grow beyond what a tim
 
 Deno.test("nobody is asked alone any more when the transfer is over", async () => {
   using begun = await begin();
-  const { abort, assembly, doubts, pieces, stream } = begun;
-  const tasks: Promise<void>[] = [];
-  pieces.listener = {
-    arrived: () => {},
-    missing: () => {},
-    wasted: () => {},
-    doubted: (index) => tasks.push(doubts.resolve(index)),
-    settled: () => {},
-  };
+  const { abort, assembly, doubts, stream } = begun;
+  const tasks = resolveWhatIsDoubted(begun);
   abort.abort();
   assembly.write(0, stream.subarray(0, 500).map((byte) => byte ^ 1), "one");
   assembly.write(500, stream.subarray(500), "two");

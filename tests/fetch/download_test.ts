@@ -1,25 +1,13 @@
 import assert from "node:assert/strict";
 import { PeerBusy, PeerFailed, PeerLied } from "../../lib/errors.ts";
-import { Download } from "../../lib/fetch/download.ts";
 import type { Peer } from "../../lib/fetch/peer/peer.ts";
 import { Partials } from "../../lib/serve/partials.ts";
 import { PieceFile } from "../../lib/store/piece_file.ts";
-import { openStaging, type Staging } from "../../lib/store/staging.ts";
+import { openStaging } from "../../lib/store/staging.ts";
 import { addImplementation, noise } from "../serve/implementations.ts";
 import { Scratch } from "../store/sample.ts";
 import { file } from "../vectors/trees.ts";
-
-function downloadOf(staging: Staging): Download {
-  return new Download(staging.digest, staging, {
-    stores: [],
-    compress: "never",
-    limit: undefined,
-    report: () => {},
-    signal: new AbortController().signal,
-    onShareable: () => {},
-    onFrame: () => {},
-  });
-}
+import { downloadOf } from "./downloading.ts";
 
 Deno.test("who has no place for an archive is asked again, and given up some time", async () => {
   using scratch = new Scratch();

@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { EveryPeerFailed, StoreFailed } from "../../lib/errors.ts";
 import { PartialFile } from "../../lib/fetch/assembly/partial.ts";
 import { Crowd } from "../../lib/fetch/crowd.ts";
-import { Download } from "../../lib/fetch/download.ts";
 import type { FetchEvent } from "../../lib/fetch/events.ts";
 import { fetchImplementation } from "../../lib/fetch/fetch.ts";
 import type { Peer, PeerAddress } from "../../lib/fetch/peer/peer.ts";
@@ -23,6 +22,7 @@ import {
 import { needs } from "../skips.ts";
 import { Scratch } from "../store/sample.ts";
 import { file } from "../vectors/trees.ts";
+import { downloadOf } from "./downloading.ts";
 import { FakePeer, memberOf } from "./fake_peer.ts";
 import { Transferring } from "./transferring.ts";
 
@@ -72,18 +72,6 @@ for (const turns of [12, 16, 20]) {
       return true;
     });
     assert.equal(isFull, true);
-  });
-}
-
-function downloadOf(staging: ConstructorParameters<typeof Download>[1]): Download {
-  return new Download(staging.digest, staging, {
-    stores: [],
-    compress: "never",
-    limit: undefined,
-    report: () => {},
-    signal: new AbortController().signal,
-    onShareable: () => {},
-    onFrame: () => {},
   });
 }
 
