@@ -22,6 +22,8 @@ export class Crowd implements Disposable {
   onJoin: (member: Member) => void = () => {};
   /** Called when no more are to be expected. */
   onSettled: () => void = () => {};
+  /** Whether others could be asked if it were not for a member: known to who asks. */
+  isInTheWay: (member: Member) => boolean = () => false;
   readonly #digest: Digest;
   readonly #report: ReportFetch;
   readonly #ofAddress = new Map<string, number>();
@@ -54,7 +56,7 @@ export class Crowd implements Disposable {
     if (this.members.size >= MAX_MEMBERS || this.#there >= MAX_THERE) return;
     const ofAddress = this.#ofAddress.get(peer.address) ?? 0;
     if (ofAddress >= MAX_OF_ADDRESS) return;
-    const member = new Member(peer, state);
+    const member = new Member(peer, state, (member) => this.isInTheWay(member));
     if (this.members.has(member.name)) {
       member[Symbol.dispose]();
       return;

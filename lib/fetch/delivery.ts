@@ -9,6 +9,7 @@ import { type Crowd, isPeerFault } from "./crowd.ts";
 import { Download } from "./download.ts";
 import type { DownloadLimit } from "./download_limit.ts";
 import type { ReportFetch } from "./events.ts";
+import type { Member } from "./member.ts";
 import type { Search } from "./search/search.ts";
 
 export interface DeliveryOptions {
@@ -84,7 +85,11 @@ async function fromArchives(
   download: Download,
   report: ReportFetch,
 ): Promise<VerifiedTree | undefined> {
-  for (const member of crowd.archivists) {
+  const tried = new Set<Member>();
+  const next = () => crowd.archivists.find((member) => !tried.has(member));
+  crowd.isInTheWay = () => next() !== undefined;
+  for (let member = next(); member !== undefined; member = next()) {
+    tried.add(member);
     try {
       report({ kind: "connecting", peer: member.name, digest });
       const tree = await download.fromArchive(member.peer);

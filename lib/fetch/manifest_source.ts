@@ -88,6 +88,7 @@ class Inquiry {
     this.#outer.addEventListener("abort", onAbort);
     this.#crowd.onJoin = () => this.#next();
     this.#crowd.onSettled = () => this.#next();
+    this.#crowd.isInTheWay = () => this.#crowd.usable.some((member) => !this.#asked.has(member));
     try {
       this.#next();
       return await this.#found.promise;
@@ -95,6 +96,7 @@ class Inquiry {
       this.#outer.removeEventListener("abort", onAbort);
       this.#crowd.onJoin = () => {};
       this.#crowd.onSettled = () => {};
+      this.#crowd.isInTheWay = () => false;
       clearTimeout(this.#hurry);
       this.#over.abort();
       await Promise.all(this.#tasks);

@@ -33,8 +33,13 @@ export class Member implements Disposable {
   /** Other ways to what says that it is the same server, for when this one fails. */
   readonly otherWays: PeerAddress[] = [];
 
-  constructor(where: PeerAddress, offered: OfferState | "unknown") {
-    this.peer = new Peer(where);
+  /** @param isInTheWay whether others could be asked if it were not for this one */
+  constructor(
+    where: PeerAddress,
+    offered: OfferState | "unknown",
+    isInTheWay: (member: Member) => boolean = () => false,
+  ) {
+    this.peer = new Peer(where, () => this.otherWays.length > 0 || isInTheWay(this));
     this.passing = offered === "partial";
     this.state = offered === "partial" ? "partial" : "seed";
   }

@@ -124,8 +124,11 @@ export const CONNECT_TIMEOUT_MS = 5000;
 /** How long a peer may send nothing in the middle of an answer. */
 export const STALL_TIMEOUT_MS = 2000;
 
-/** What a peer has to send at least in so much time of waiting for him: less is as good as nothing. */
-export const TRICKLE = { bytes: 512, ms: 10_000 } as const;
+/**
+ * What a peer has to send at least in so much time of waiting for him: less is as good as nothing. Who is
+ * in the way of others has to send more: as much as each of fifteen gets over a link of 1 Mbit/s.
+ */
+export const TRICKLE = { bytes: 512, bytesInTheWay: 64 * 1024, ms: 10_000 } as const;
 
 /** How long a peer is listened to that says, at most, that he has no place, in seconds at a time. */
 export const MAX_RETRY_SECONDS = 10;

@@ -253,6 +253,7 @@ Deno.test("the limits are those of the program", () => {
     "wait for an answer to begin, in seconds": limits.CONNECT_TIMEOUT_MS / 1000,
     "silence within an answer, in seconds": limits.STALL_TIMEOUT_MS / 1000,
     "what comes in 10 seconds of waiting, at least": limits.TRICKLE.bytes,
+    "the same of who is in the way of others": limits.TRICKLE.bytesInTheWay,
     "`Retry-After` that is heeded, in seconds": limits.MAX_RETRY_SECONDS,
     "answers 503 in a row before a peer is left": limits.MAX_BUSY_ANSWERS,
     "wait for a reader that takes nothing, seconds": limits.STALLED_READER_MS / 1000,

@@ -29,6 +29,8 @@ function tick(): void {
   const late = Math.max(0, now - ticked - TICK_MS);
   ticked = now;
   for (const watch of watches) watch.look(late);
+  // Who was waiting for a place gets it before another one has to go for him.
+  for (const watch of watches) if (watch.makeWay()) break;
 }
 
 /**
@@ -40,6 +42,7 @@ export class Watch {
   readonly #outer: AbortSignal;
   readonly #controller = new AbortController();
   readonly #patience: number;
+  readonly #isInTheWay: () => boolean;
   readonly #stop = () => this.#controller.abort(this.#outer.reason);
   readonly #begun = performance.now();
   #latest = this.#begun;
@@ -51,15 +54,24 @@ export class Watch {
   #waited = 0;
   #waitedInAll = 0;
   #stalled = "";
+  /** How little came the last time that was looked at; "" if it was enough. */
+  #crawl = "";
 
   /**
    * @param patience how much longer than others the peer may take to begin its answer, and the body of
    *   that, in milliseconds
+   * @param isInTheWay whether others could be asked if it were not for this peer
    */
-  constructor(peer: string, signal: AbortSignal, patience = 0) {
+  constructor(
+    peer: string,
+    signal: AbortSignal,
+    patience = 0,
+    isInTheWay: () => boolean = () => false,
+  ) {
     this.#peer = peer;
     this.#outer = signal;
     this.#patience = patience;
+    this.#isInTheWay = isInTheWay;
     this.#allowed = CONNECT_TIMEOUT_MS + patience;
     if (signal.aborted) this.#stop();
     signal.addEventListener("abort", this.#stop);
@@ -126,17 +138,26 @@ export class Watch {
     this.#since = Math.min(now, this.#since + busy);
     const waiting = now - this.#since;
     if (waiting >= this.#allowed) {
-      this.#stalled = `it sent nothing for ${this.#allowed / 1000} seconds`;
+      this.#giveUp(`it sent nothing for ${this.#allowed / 1000} seconds`);
     } else if (this.#waited >= TRICKLE.ms) {
-      if (this.#bytes < TRICKLE.bytes) {
-        this.#stalled = `it sent ${this.#bytes} bytes in ${
-          Math.round(this.#waited / 1000)
-        } seconds`;
-      }
+      const sent = `it sent ${this.#bytes} bytes in ${Math.round(this.#waited / 1000)} seconds`;
+      this.#crawl = this.#bytes < TRICKLE.bytesInTheWay ? sent : "";
+      if (this.#bytes < TRICKLE.bytes) this.#giveUp(sent);
       this.#bytes = 0;
       this.#waited = 0;
     }
-    if (this.#stalled !== "") this.#controller.abort();
+  }
+
+  /** Aborts the request if the peer brings little and is in the way of others; returns whether it is. */
+  makeWay(): boolean {
+    if (this.#crawl === "" || this.#since === undefined || !this.#isInTheWay()) return false;
+    this.#giveUp(`${this.#crawl}, and others can be asked`);
+    return true;
+  }
+
+  #giveUp(reason: string): void {
+    this.#stalled = reason;
+    this.#controller.abort();
   }
 }
 

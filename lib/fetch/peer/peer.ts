@@ -51,9 +51,12 @@ export class Peer implements Disposable {
   readonly #origin: string;
   readonly #client: Deno.HttpClient;
   readonly #where: PeerAddress;
+  readonly #isInTheWay: (() => boolean) | undefined;
 
-  constructor(where: PeerAddress) {
+  /** @param isInTheWay whether others could be asked if it were not for this one: then it must not crawl */
+  constructor(where: PeerAddress, isInTheWay?: () => boolean) {
     this.#where = where;
+    this.#isInTheWay = isInTheWay;
     const v6 = isIP(where.address.replace(/%.*/, "")) === 6;
     const bracketed = v6 ? `[${where.address}]` : where.address;
     this.name = where.port === PORT ? where.address : `${bracketed}:${where.port}`;
@@ -314,7 +317,7 @@ export class Peer implements Disposable {
     signal: AbortSignal,
     patience = 0,
   ): Promise<Answer> {
-    const watch = new Watch(this.name, signal, patience);
+    const watch = new Watch(this.name, signal, patience, this.#isInTheWay);
     try {
       const response = await request(watch.signal);
       watch.came(0);

@@ -166,6 +166,24 @@ export class Schedule {
     return !done && !full && known !== undefined && !known.paused && known.flight === undefined;
   }
 
+  /**
+   * Whether somebody is idle who could be asked for something if this peer were asked for nothing, and
+   * who was never tried, or has brought that much.
+   *
+   * @param rate in bytes per second
+   */
+  isInTheWay(peer: string, rate: number): boolean {
+    const situation = this.#situation;
+    const flight = situation.peers.get(peer)?.flight;
+    if (flight === undefined) return false;
+    const kept = situation.full ? situation.here.keys() : flight.owes ?? [];
+    const lacking = [...kept].filter((piece) => situation.here[piece] === 0);
+    return [...situation.idle("seeds"), ...situation.idle("partial")].some((other) =>
+      (other.rate ?? Infinity) >= rate &&
+      lacking.some((piece) => other.has === undefined || other.has[piece] === 1)
+    );
+  }
+
   /** What to ask now. These asks are in flight from here on; without an event there are no more. */
   next(): Ask[] {
     const situation = this.#situation;

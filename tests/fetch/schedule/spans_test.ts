@@ -54,6 +54,38 @@ Deno.test("asks for nothing more without an event", () => {
   assert.deepEqual(schedule.next(), []);
 });
 
+Deno.test("who is asked is in the way of somebody untried when there is no place for him", () => {
+  const names = Array.from({ length: 15 }, (_, index) => `${index}`);
+  const schedule = scheduleOf(1000, ...names);
+  const asks = schedule.next();
+  assert.equal(asks.length, 14);
+  assert.ok(asks.every(({ peer }) => schedule.isInTheWay(peer, 1000)));
+  assert.equal(schedule.isInTheWay("14", 1000), false, "it is not asked");
+  schedule.pause("14");
+  assert.equal(schedule.isInTheWay("0", 1000), false, "nobody could be asked");
+});
+
+Deno.test("nobody is in the way of who has nothing of what lacks", () => {
+  const names = Array.from({ length: 14 }, (_, index) => `${index}`);
+  const schedule = scheduleOf(1000, ...names);
+  assert.equal(schedule.next().length, 14);
+  schedule.join("partial", false);
+  assert.equal(schedule.isInTheWay("0", 1000), false);
+  const last = Uint8Array.from({ length: 1000 }, (_, piece) => piece === 999 ? 1 : 0);
+  schedule.offer("partial", last);
+  assert.equal(schedule.isInTheWay("0", 1000), true);
+  schedule.arrived(999);
+  assert.equal(schedule.isInTheWay("0", 1000), false);
+});
+
+Deno.test("who has shown to be too slow is not kept from anything, anybody else from the last pieces", () => {
+  const schedule = scheduleOf(2, "a", "b");
+  const [a] = schedule.next();
+  schedule.over(a!.id, { bytes: 999, seconds: 1 });
+  assert.equal(schedule.isInTheWay("b", 1000), false);
+  assert.equal(schedule.isInTheWay("b", 999), true);
+});
+
 Deno.test("spans are neither under 1 MiB nor over 256 MiB", () => {
   const slow = scheduleOf(2000, "a");
   finish(slow, slow.next()[0], 1);
