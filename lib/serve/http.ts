@@ -22,7 +22,7 @@ import { KnownFiles } from "./known_files.ts";
 import { ManifestFrames } from "./manifest_frames.ts";
 import { PieceDigests } from "./piece_digests.ts";
 import { PieceAnswers } from "./pieces.ts";
-import { etagOf, headersFor, notHere, say, unchanged } from "./responses.ts";
+import { etagOf, headersFor, notHere, say, unchanged, weakenEtag } from "./responses.ts";
 import { busy, type Call, Sender } from "./sender.ts";
 import type { UploadLimit } from "./upload_limit.ts";
 
@@ -190,6 +190,7 @@ class Answerer {
       return this.#sender.sendBytes(call, manifestBytes, headers);
     }
     headers.set("content-encoding", coding);
+    weakenEtag(headers);
     return this.#sender.sendMade(call, this.#frames.sourceOf(manifestBytes), headers);
   }
 
@@ -235,6 +236,7 @@ class Answerer {
   ): Response {
     const headers = headersFor(held, "application/x-tar");
     for (const [name, value] of Object.entries(extra)) headers.set(name, value);
+    if (coding !== "identity") weakenEtag(headers);
     // Not for an answer that finds no place: it may take a look at every entry.
     const tellSize = (headers: Headers) => {
       if (coding === "identity") headers.set("content-length", String(archiveSize(held)));

@@ -9,7 +9,7 @@ import type { Holdings } from "./holdings.ts";
 import type { KnownFiles } from "./known_files.ts";
 import { PieceCounts } from "./piece_counts.ts";
 import { PieceReader } from "./piece_reader.ts";
-import { headersFor, notHere, say, unchanged } from "./responses.ts";
+import { headersFor, notHere, say, unchanged, weakenEtag } from "./responses.ts";
 import type { Call, Sender } from "./sender.ts";
 
 /** Sends pieces: those that are asked for, or one of the server's choice. */
@@ -122,6 +122,7 @@ export class PieceAnswers {
       return reader;
     }
     headers.set("content-encoding", "zstd");
+    weakenEtag(headers);
     if (source.size !== undefined) headers.set("content-length", String(source.size));
     return source;
   }

@@ -5,6 +5,14 @@ export function etagOf(held: Held): string {
   return `"${held.digest}"`;
 }
 
+/**
+ * Makes the ETag that of a compressed answer: its bytes differ from one time to another, and only their
+ * content stays what it was (RFC 9110, section 8.8.1).
+ */
+export function weakenEtag(headers: Headers): void {
+  headers.set("etag", `W/${headers.get("etag")}`);
+}
+
 /** The headers of an answer that a digest determines. */
 export function headersFor(held: Held, type: string | undefined, length?: number): Headers {
   return new Headers({
@@ -17,14 +25,21 @@ export function headersFor(held: Held, type: string | undefined, length?: number
   });
 }
 
-/** Says that the client has it already; undefined if he has not. Only for what is here. */
+/**
+ * Says that the client has it already (RFC 9110, section 13.1.2); undefined if he has not. Only for what
+ * is here.
+ */
 export function unchanged(
   request: Request,
   held: Held,
   extra: Readonly<Record<string, string>> = {},
 ): Response | undefined {
-  if (request.headers.get("if-none-match") !== etagOf(held)) return undefined;
+  const etag = etagOf(held);
+  const known = (request.headers.get("if-none-match") ?? "").split(",").map((tag) => tag.trim());
+  const compressed = known.includes(`W/${etag}`);
+  if (!compressed && !known.includes(etag) && !known.includes("*")) return undefined;
   const headers = headersFor(held, undefined);
+  if (compressed) weakenEtag(headers);
   for (const [name, value] of Object.entries(extra)) headers.set(name, value);
   return new Response(null, { status: 304, headers });
 }

@@ -44,8 +44,9 @@ Deno.test({
       const path = `/implementation/${digest}/manifest`;
       const headers = { "accept-encoding": "gzip, zstd" };
       const response = await answering.ask(path, { headers });
-      assert.deepEqual(headersOf(response, "vary", "content-encoding"), {
+      assert.deepEqual(headersOf(response, "vary", "content-encoding", "etag"), {
         "vary": "accept-encoding",
+        "etag": `W/"${digest}"`,
         "content-encoding": "zstd",
       });
       const found: Uint8Array[] = [];
@@ -150,14 +151,26 @@ Deno.test("a range counts only for the version that it was asked of", async () =
 Deno.test("who has it already is told so, without a body", async () => {
   using answering = new Answering();
   const { digest } = await answering.add(NODES);
+  const strong = `"${digest}"`;
+  const weak = `W/"${digest}"`;
+  const told = { [strong]: strong, [weak]: weak, "*": strong, [`"x", ${weak}`]: weak };
   for (const path of ["/manifest", "/content"]) {
-    const response = await answering.ask(`/implementation/${digest}${path}`, {
-      headers: { "if-none-match": `"${digest}"` },
-    });
-    assert.equal(response.status, 304);
-    assert.equal(response.headers.get("etag"), `"${digest}"`);
-    assert.equal(response.headers.get("vary"), path === "/manifest" ? "accept-encoding" : null);
-    assert.equal(response.body, null);
+    for (const [known, etag] of Object.entries(told)) {
+      const response = await answering.ask(`/implementation/${digest}${path}`, {
+        headers: { "if-none-match": known },
+      });
+      assert.equal(response.status, 304, known);
+      assert.equal(response.headers.get("etag"), etag);
+      assert.equal(response.headers.get("vary"), path === "/manifest" ? "accept-encoding" : null);
+      assert.equal(response.body, null);
+    }
+    for (const unknown of [`"x"`, digest, `W/${digest}`, ""]) {
+      const response = await answering.ask(`/implementation/${digest}${path}`, {
+        headers: { "if-none-match": unknown },
+      });
+      assert.equal(response.status, 200, unknown);
+      await response.body?.cancel();
+    }
   }
 });
 
@@ -198,7 +211,7 @@ Deno.test("an archive is answered by any of its names", async () => {
     assert.equal(response.status, 200, format);
     assert.deepEqual(headersOf(response, "content-type", "etag", "content-encoding"), {
       "content-type": type,
-      "etag": `"${digest}"`,
+      "etag": format === "tar" ? `"${digest}"` : `W/"${digest}"`,
       "content-encoding": null,
     });
   }

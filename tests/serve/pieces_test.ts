@@ -257,6 +257,7 @@ Deno.test({
     for (let piece = 0; piece < 4; piece++) {
       const response = await ask(`${piece}`);
       assert.equal(response.headers.get("content-encoding"), "zstd");
+      assert.equal(response.headers.get("etag"), `W/"${added.digest}"`);
       const frame = await response.bytes();
       assert.equal(response.headers.get("content-length"), `${frame.length}`);
       const plain = stream.slice(piece * PIECE, (piece + 1) * PIECE);

@@ -180,7 +180,8 @@ async function hasAny(
     plainHead(peer, formatRoute({ kind: "archive", digests: some, format: "tar.gz" }), signal);
   const { status, headers } = await ask(digests);
   if (status !== 200) return undefined;
-  const named = digests.find((digest) => headers.get("etag") === `"${digest}"`);
+  const etag = headers.get("etag")?.replace(/^W\//, "");
+  const named = digests.find((digest) => etag === `"${digest}"`);
   if (named !== undefined || digests.length === 1) return named ?? digests[0];
   for (const digest of digests) if ((await ask([digest])).status === 200) return digest;
   return undefined;
