@@ -56,7 +56,7 @@ export class Crowd implements Disposable {
     if (this.members.size >= MAX_MEMBERS || this.#there >= MAX_THERE) return;
     const ofAddress = this.#ofAddress.get(peer.address) ?? 0;
     if (ofAddress >= MAX_OF_ADDRESS) return;
-    const member = new Member(peer, state, (member) => this.isInTheWay(member));
+    const member = new Member(peer, state, (member) => this.#crawls(member));
     if (this.members.has(member.name)) {
       member[Symbol.dispose]();
       return;
@@ -83,9 +83,7 @@ export class Crowd implements Disposable {
       lied,
       passing,
     });
-    for (const peer of member.otherWays.splice(0)) {
-      this.add({ peer, digest: this.#digest, state: member.passing ? "partial" : "have" });
-    }
+    this.#addOtherWays(member);
   }
 
   /** Those that may be asked for content. */
@@ -109,6 +107,21 @@ export class Crowd implements Disposable {
 
   [Symbol.dispose](): void {
     for (const member of this.members.values()) member[Symbol.dispose]();
+  }
+
+  /**
+   * Somebody brings very little: another way to what says that it is the same server may bring more.
+   * Returns whether that one is in the way.
+   */
+  #crawls(member: Member): boolean {
+    this.#addOtherWays(member);
+    return this.isInTheWay(member);
+  }
+
+  #addOtherWays(member: Member): void {
+    for (const peer of member.otherWays.splice(0)) {
+      this.add({ peer, digest: this.#digest, state: member.passing ? "partial" : "have" });
+    }
   }
 
   /** How many have not been given up. */

@@ -88,7 +88,8 @@ class Inquiry {
     this.#outer.addEventListener("abort", onAbort);
     this.#crowd.onJoin = () => this.#next();
     this.#crowd.onSettled = () => this.#next();
-    this.#crowd.isInTheWay = () => this.#crowd.usable.some((member) => !this.#asked.has(member));
+    this.#crowd.isInTheWay = () =>
+      this.#running >= AT_ONCE && this.#crowd.usable.some((member) => !this.#asked.has(member));
     try {
       this.#next();
       return await this.#found.promise;

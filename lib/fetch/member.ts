@@ -30,16 +30,16 @@ export class Member implements Disposable {
   reason: PeerFailed | PeerLied | undefined;
   /** Whether it is getting the same: then it goes away some time, and that is no failure. */
   passing: boolean;
-  /** Other ways to what says that it is the same server, for when this one fails. */
+  /** Other ways to what says that it is the same server, for when this one fails or crawls. */
   readonly otherWays: PeerAddress[] = [];
 
-  /** @param isInTheWay whether others could be asked if it were not for this one */
+  /** @param crawls told that it brings very little; returns whether others could be asked in its place */
   constructor(
     where: PeerAddress,
     offered: OfferState | "unknown",
-    isInTheWay: (member: Member) => boolean = () => false,
+    crawls: (member: Member) => boolean = () => false,
   ) {
-    this.peer = new Peer(where, () => this.otherWays.length > 0 || isInTheWay(this));
+    this.peer = new Peer(where, () => crawls(this));
     this.passing = offered === "partial";
     this.state = offered === "partial" ? "partial" : "seed";
   }

@@ -61,6 +61,7 @@ async function fetchPast(
   for (const { lied } of droppedOf(fetched)) assert.equal(lied, false);
 }
 
+const isContent = /\/(content|pieces\/.*)$/;
 const isArchive = /\/implementation\/[^/]+$/;
 
 function archive(implementation: Implementation): Answering {
@@ -68,12 +69,16 @@ function archive(implementation: Implementation): Answering {
 }
 
 /** Fetches from two that say that they are one and the same server, of which the first one crawls. */
-async function fetchPastImpostor(program: Program): Promise<void> {
+async function fetchPastImpostor(
+  program: Program,
+  paths: RegExp,
+  answers: (implementation: Implementation) => Answering,
+): Promise<void> {
   const over = new AbortController();
   await using scene = await Scene.open(program, NODES);
   await using stack = new AsyncDisposableStack();
-  const good = archive(scene.implementation);
-  const impostor = stack.use(new HostilePeer(crawling(isArchive, good, over.signal)));
+  const good = answers(scene.implementation);
+  const impostor = stack.use(new HostilePeer(crawling(paths, good, over.signal)));
   const honest = stack.use(new HostilePeer(good));
   stack.defer(() => over.abort());
   const { digest } = scene.implementation;
@@ -83,16 +88,17 @@ async function fetchPastImpostor(program: Program): Promise<void> {
   impostor.respond(port, () => reply(impostor));
   honest.respond(port, () => impostor.asked.length > 0 ? reply(honest) : undefined);
   await scene.assertFetched(await scene.fetch(`--discovery-port ${port} --timeout 10`));
-  assert.ok(impostor.asked.some(({ path }) => isArchive.test(path)));
+  assert.ok(impostor.asked.some(({ path }) => paths.test(path)));
 }
 
 for (const program of oneProgram()) {
   Deno.test(`${program.name}: those that crawl do not keep a fetch from who does not`, async () => {
     await Promise.all([
-      fetchPast(program, 15, /\/(content|pieces\/.*)$/, swarm),
+      fetchPast(program, 15, isContent, swarm),
       fetchPast(program, 6, /\/manifest$/, swarm),
       fetchPast(program, 1, isArchive, archive),
-      fetchPastImpostor(program),
+      fetchPastImpostor(program, isContent, swarm),
+      fetchPastImpostor(program, isArchive, archive),
     ]);
   });
 }

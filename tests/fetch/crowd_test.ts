@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import { PeerFailed, PeerLied } from "../../lib/errors.ts";
 import { Crowd, isPeerFault } from "../../lib/fetch/crowd.ts";
 import type { FetchEvent } from "../../lib/fetch/events.ts";
 import type { Member } from "../../lib/fetch/member.ts";
 import type { Digest } from "../../lib/manifest/digest.ts";
 import { PORT } from "../../lib/wire/limits.ts";
+import { Rogue, say, writeAll } from "./rogue.ts";
 
 const DIGEST = `sha1new=${"a".repeat(40)}` as Digest;
 const ID = "0123456789abcdef";
@@ -48,6 +50,36 @@ Deno.test("a peer becomes known once, at one address and port", () => {
   crowd.add(offer("192.0.2.1", "partial"));
   crowd.add({ ...offer("192.0.2.1"), peer: { address: "192.0.2.1", port: 1 } });
   assert.deepEqual(joined.map(({ name }) => name), ["192.0.2.1", "192.0.2.1:1"]);
+});
+
+Deno.test("who crawls hides no other way any more, and is given up when it is in the way", async () => {
+  await using rogue = new Rogue(async (to) => {
+    await say(to, "206 Partial Content", { "content-range": "bytes 0-99999/100000" });
+    for (let at = 0; at < 100_000; at += 1000) {
+      await writeAll(to, new Uint8Array(1000));
+      await setTimeout(500);
+    }
+  });
+  using made = crowdOf();
+  const { crowd, joined, events } = made;
+  const peer = { address: "127.0.0.1", port: rogue.port };
+  crowd.add({ ...offer("127.0.0.1", "have", ID), peer });
+  crowd.add(offer("192.0.2.1", "have", ID));
+  assert.equal(joined.length, 1);
+  const { signal } = new AbortController();
+  const range = { start: 0, end: 100_000, size: 100_000 };
+  const bytes = (await joined[0]!.peer.content(DIGEST, range, signal))!;
+  let came = 0;
+  await assert.rejects(async () => {
+    for await (const part of bytes.parts()) {
+      came += part.bytes.length;
+      // It goes on as long as nobody is kept from anything.
+      if (joined.length > 1) crowd.isInTheWay = () => came > 25_000;
+    }
+  }, /it sent \d+ bytes in 1\d seconds, and others can be asked$/);
+  assert.ok(came > 25_000);
+  assert.deepEqual(joined.map(({ name }) => name), [`127.0.0.1:${rogue.port}`, "192.0.2.1"]);
+  assert.deepEqual(events, []);
 });
 
 Deno.test("one server on several addresses is one member, and the others are kept for later", () => {

@@ -42,7 +42,7 @@ export class Watch {
   readonly #outer: AbortSignal;
   readonly #controller = new AbortController();
   readonly #patience: number;
-  readonly #isInTheWay: () => boolean;
+  readonly #crawls: () => boolean;
   readonly #stop = () => this.#controller.abort(this.#outer.reason);
   readonly #begun = performance.now();
   #latest = this.#begun;
@@ -55,23 +55,24 @@ export class Watch {
   #waitedInAll = 0;
   #stalled = "";
   /** How little came the last time that was looked at; "" if it was enough. */
-  #crawl = "";
+  #little = "";
 
   /**
    * @param patience how much longer than others the peer may take to begin its answer, and the body of
    *   that, in milliseconds
-   * @param isInTheWay whether others could be asked if it were not for this peer
+   * @param crawls told that the peer brings very little; returns whether others could be asked in its
+   *   place
    */
   constructor(
     peer: string,
     signal: AbortSignal,
     patience = 0,
-    isInTheWay: () => boolean = () => false,
+    crawls: () => boolean = () => false,
   ) {
     this.#peer = peer;
     this.#outer = signal;
     this.#patience = patience;
-    this.#isInTheWay = isInTheWay;
+    this.#crawls = crawls;
     this.#allowed = CONNECT_TIMEOUT_MS + patience;
     if (signal.aborted) this.#stop();
     signal.addEventListener("abort", this.#stop);
@@ -141,7 +142,7 @@ export class Watch {
       this.#giveUp(`it sent nothing for ${this.#allowed / 1000} seconds`);
     } else if (this.#waited >= TRICKLE.ms) {
       const sent = `it sent ${this.#bytes} bytes in ${Math.round(this.#waited / 1000)} seconds`;
-      this.#crawl = this.#bytes < TRICKLE.bytesInTheWay ? sent : "";
+      this.#little = this.#bytes < TRICKLE.bytesInTheWay ? sent : "";
       if (this.#bytes < TRICKLE.bytes) this.#giveUp(sent);
       this.#bytes = 0;
       this.#waited = 0;
@@ -150,8 +151,8 @@ export class Watch {
 
   /** Aborts the request if the peer brings little and is in the way of others; returns whether it is. */
   makeWay(): boolean {
-    if (this.#crawl === "" || this.#since === undefined || !this.#isInTheWay()) return false;
-    this.#giveUp(`${this.#crawl}, and others can be asked`);
+    if (this.#little === "" || this.#since === undefined || !this.#crawls()) return false;
+    this.#giveUp(`${this.#little}, and others can be asked`);
     return true;
   }
 

@@ -51,12 +51,15 @@ export class Peer implements Disposable {
   readonly #origin: string;
   readonly #client: Deno.HttpClient;
   readonly #where: PeerAddress;
-  readonly #isInTheWay: (() => boolean) | undefined;
+  readonly #crawls: (() => boolean) | undefined;
 
-  /** @param isInTheWay whether others could be asked if it were not for this one: then it must not crawl */
-  constructor(where: PeerAddress, isInTheWay?: () => boolean) {
+  /**
+   * @param crawls told, each time that is looked at, that an answer brings very little; returns whether
+   *   it is to be given up because others could be asked in its place
+   */
+  constructor(where: PeerAddress, crawls?: () => boolean) {
     this.#where = where;
-    this.#isInTheWay = isInTheWay;
+    this.#crawls = crawls;
     const v6 = isIP(where.address.replace(/%.*/, "")) === 6;
     const bracketed = v6 ? `[${where.address}]` : where.address;
     this.name = where.port === PORT ? where.address : `${bracketed}:${where.port}`;
@@ -317,7 +320,7 @@ export class Peer implements Disposable {
     signal: AbortSignal,
     patience = 0,
   ): Promise<Answer> {
-    const watch = new Watch(this.name, signal, patience, this.#isInTheWay);
+    const watch = new Watch(this.name, signal, patience, this.#crawls);
     try {
       const response = await request(watch.signal);
       watch.came(0);
