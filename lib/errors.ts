@@ -96,10 +96,17 @@ export class PeerMisled extends PeerLied {}
 
 /** A peer asks to come back later: no fault, and nothing wrong. */
 export class PeerBusy extends ShareError {
-  constructor(readonly peer: string, readonly retryAfterSeconds: number) {
-    super(`Peer ${peer} has no place now: it asks to come back in ${retryAfterSeconds} seconds`);
+  constructor(
+    readonly peer: string,
+    readonly retryAfterSeconds: number,
+    reason = `it asks to come back in ${retryAfterSeconds} seconds`,
+  ) {
+    super(`Peer ${peer} has no place now: ${reason}`);
   }
 }
+
+/** A peer brings so little that others are asked in its place, and it again later: no fault either. */
+export class PeerSlow extends PeerBusy {}
 
 /** Bytes that are not in the coding that they claim to be in, or expand to another size. */
 export class InvalidCoding extends ShareError {

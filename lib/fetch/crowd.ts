@@ -22,8 +22,8 @@ export class Crowd implements Disposable {
   onJoin: (member: Member) => void = () => {};
   /** Called when no more are to be expected. */
   onSettled: () => void = () => {};
-  /** Whether others could be asked if it were not for a member: known to who asks. */
-  isInTheWay: (member: Member) => boolean = () => false;
+  /** Whether others could be asked if it were not for a member that is as slow: known to who asks. */
+  isInTheWay: (member: Member, bytesPerSecond: number) => boolean = () => false;
   readonly #digest: Digest;
   readonly #report: ReportFetch;
   readonly #ofAddress = new Map<string, number>();
@@ -56,7 +56,7 @@ export class Crowd implements Disposable {
     if (this.members.size >= MAX_MEMBERS || this.#there >= MAX_THERE) return;
     const ofAddress = this.#ofAddress.get(peer.address) ?? 0;
     if (ofAddress >= MAX_OF_ADDRESS) return;
-    const member = new Member(peer, state, (member) => this.#crawls(member));
+    const member = new Member(peer, state, (member, rate) => this.#crawls(member, rate));
     if (this.members.has(member.name)) {
       member[Symbol.dispose]();
       return;
@@ -113,9 +113,9 @@ export class Crowd implements Disposable {
    * Somebody brings very little: another way to what says that it is the same server may bring more.
    * Returns whether that one is in the way.
    */
-  #crawls(member: Member): boolean {
+  #crawls(member: Member, bytesPerSecond: number): boolean {
     this.#addOtherWays(member);
-    return this.isInTheWay(member);
+    return this.isInTheWay(member, bytesPerSecond);
   }
 
   #addOtherWays(member: Member): void {

@@ -1,3 +1,4 @@
+import { PeerSlow } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { commit, type VerifiedTree } from "../store/commit.ts";
 import { openStaging } from "../store/staging.ts";
@@ -78,26 +79,32 @@ export async function deliver(
   return { digest, path };
 }
 
-/** One peer after the other: of an archive, nothing is worth keeping when it is wrong. */
+/**
+ * One peer after the other: of an archive, nothing is worth keeping when it is wrong. Who is slow makes
+ * way for those that were not asked yet, and is asked again when they have failed.
+ */
 async function fromArchives(
   crowd: Crowd,
   digest: Digest,
   download: Download,
   report: ReportFetch,
 ): Promise<VerifiedTree | undefined> {
-  const tried = new Set<Member>();
-  const next = () => crowd.archivists.find((member) => !tried.has(member));
-  crowd.isInTheWay = () => next() !== undefined;
-  for (let member = next(); member !== undefined; member = next()) {
-    tried.add(member);
+  const asked = new Set<Member>();
+  const slow: Member[] = [];
+  const unasked = () => crowd.archivists.find((member) => !asked.has(member));
+  crowd.isInTheWay = () => unasked() !== undefined;
+  for (;;) {
+    const member = unasked() ?? slow.shift();
+    if (member === undefined) return undefined;
+    asked.add(member);
     try {
       report({ kind: "connecting", peer: member.name, digest });
       const tree = await download.fromArchive(member.peer);
       if (tree !== undefined) return tree;
     } catch (error) {
-      if (!isPeerFault(error)) throw error;
-      crowd.drop(member, error);
+      if (error instanceof PeerSlow) slow.push(member);
+      else if (isPeerFault(error)) crowd.drop(member, error);
+      else throw error;
     }
   }
-  return undefined;
 }

@@ -33,13 +33,13 @@ export class Member implements Disposable {
   /** Other ways to what says that it is the same server, for when this one fails or crawls. */
   readonly otherWays: PeerAddress[] = [];
 
-  /** @param crawls told that it brings very little; returns whether others could be asked in its place */
+  /** @param crawls told how many bytes a second it brings, if very few: whether it is to make way */
   constructor(
     where: PeerAddress,
     offered: OfferState | "unknown",
-    crawls: (member: Member) => boolean = () => false,
+    crawls: (member: Member, bytesPerSecond: number) => boolean = () => false,
   ) {
-    this.peer = new Peer(where, () => crawls(this));
+    this.peer = new Peer(where, (bytesPerSecond) => crawls(this, bytesPerSecond));
     this.passing = offered === "partial";
     this.state = offered === "partial" ? "partial" : "seed";
   }

@@ -1,6 +1,6 @@
 import { PeerBusy, PeerFailed, PeerLacks, PeerLied } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
-import { AT_ONCE_MS, SOME_PROGRESS, STARVED_MS, TRICKLE } from "../wire/limits.ts";
+import { AT_ONCE_MS, SOME_PROGRESS, STARVED_MS } from "../wire/limits.ts";
 import type { PieceFrame } from "../wire/piece_frame.ts";
 import type { Assembly } from "./assembly/assembly.ts";
 import { PieceCheck } from "./assembly/piece_check.ts";
@@ -41,8 +41,6 @@ export interface TransferOptions {
   /** How long a crowd is asked that sends not a byte, in milliseconds (default FRUITLESS_MS). */
   readonly fruitless?: number;
 }
-
-const CRAWLING_BYTES_PER_SECOND = 1000 * TRICKLE.bytesInTheWay / TRICKLE.ms;
 
 /**
  * Gets what an assembly lacks from all peers at once.
@@ -138,7 +136,7 @@ class Transfer {
     };
     crowd.onJoin = (member) => this.#guard(() => this.#join(member));
     crowd.onSettled = () => this.#guard(() => this.#pump());
-    crowd.isInTheWay = ({ name }) => this.#schedule.isInTheWay(name, CRAWLING_BYTES_PER_SECOND);
+    crowd.isInTheWay = ({ name }, rate) => this.#schedule.isInTheWay(name, rate);
     signal.addEventListener("abort", this.#onAbort);
     // All of them, before anybody is asked: each is to get its share.
     for (const member of crowd.usable) this.#add(member);

@@ -36,10 +36,10 @@ export function unchanged(
 ): Response | undefined {
   const etag = etagOf(held);
   const known = (request.headers.get("if-none-match") ?? "").split(",").map((tag) => tag.trim());
-  const compressed = known.includes(`W/${etag}`);
-  if (!compressed && !known.includes(etag) && !known.includes("*")) return undefined;
+  const plain = known.includes(etag) || known.includes("*");
+  if (!plain && !known.includes(`W/${etag}`)) return undefined;
   const headers = headersFor(held, undefined);
-  if (compressed) weakenEtag(headers);
+  if (!plain) weakenEtag(headers);
   for (const [name, value] of Object.entries(extra)) headers.set(name, value);
   return new Response(null, { status: 304, headers });
 }

@@ -91,7 +91,41 @@ async function fetchPastImpostor(
   assert.ok(impostor.asked.some(({ path }) => paths.test(path)));
 }
 
+/** Fetches from one that crawls the first time, and one that has it, and fails. */
+async function fetchAgain(
+  program: Program,
+  paths: RegExp,
+  answers: (implementation: Implementation) => Answering,
+): Promise<void> {
+  const over = new AbortController();
+  await using scene = await Scene.open(program, [file("small", noise(1, 100_000))]);
+  await using stack = new AsyncDisposableStack();
+  const good = answers(scene.implementation);
+  const crawl = crawling(paths, good, over.signal);
+  const slow: HostilePeer = stack.use(
+    new HostilePeer((asked) => (times(slow, paths) === 1 ? crawl : good)(asked)),
+  );
+  const dead = stack.use(
+    new HostilePeer((asked) => paths.test(asked.path) ? { status: 0, end: "reset" } : good(asked)),
+  );
+  stack.defer(() => over.abort());
+  await scene.assertFetched(await scene.fetch(slow.host, dead.host));
+  assert.ok(times(dead, paths) > 0, "it was tried in the meantime");
+  assert.equal(times(slow, paths), 2);
+}
+
+function times({ asked }: HostilePeer, paths: RegExp): number {
+  return asked.filter(({ path }) => paths.test(path)).length;
+}
+
 for (const program of oneProgram()) {
+  Deno.test(`${program.name}: who crawls is asked again when nobody else could deliver`, async () => {
+    await Promise.all([
+      fetchAgain(program, isContent, swarm),
+      fetchAgain(program, isArchive, archive),
+    ]);
+  });
+
   Deno.test(`${program.name}: those that crawl do not keep a fetch from who does not`, async () => {
     await Promise.all([
       fetchPast(program, 15, isContent, swarm),

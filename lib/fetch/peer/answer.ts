@@ -1,4 +1,4 @@
-import { PeerBusy, PeerFailed } from "../../errors.ts";
+import { PeerBusy, PeerFailed, PeerSlow } from "../../errors.ts";
 import {
   BUSY_RETRY_SECONDS,
   CONNECT_TIMEOUT_MS,
@@ -28,10 +28,16 @@ function tick(): void {
   const now = performance.now();
   const late = Math.max(0, now - ticked - TICK_MS);
   ticked = now;
-  for (const watch of watches) watch.look(late);
+  let places = 0;
+  for (const watch of watches) if (watch.look(late)) places++;
   // Who was waiting for a place gets it before another one has to go for him.
-  for (const watch of watches) if (watch.makeWay()) break;
+  if (places > 0) return;
+  const slow = [...watches].filter(({ crawl }) => crawl !== undefined);
+  for (const watch of slow.sort((a, b) => a.crawl! - b.crawl!)) if (watch.makeWay()) return;
 }
+
+/** Told how many bytes a second a peer brings, if that is very little: whether others are to be asked. */
+export type Crawls = (bytesPerSecond: number) => boolean;
 
 /**
  * Aborts a request that makes no progress, or that nobody wants any more. Only the time in which
@@ -42,7 +48,7 @@ export class Watch {
   readonly #outer: AbortSignal;
   readonly #controller = new AbortController();
   readonly #patience: number;
-  readonly #crawls: () => boolean;
+  readonly #crawls: Crawls;
   readonly #stop = () => this.#controller.abort(this.#outer.reason);
   readonly #begun = performance.now();
   #latest = this.#begun;
@@ -53,22 +59,16 @@ export class Watch {
   #bytes = 0;
   #waited = 0;
   #waitedInAll = 0;
-  #stalled = "";
-  /** How little came the last time that was looked at; "" if it was enough. */
-  #little = "";
+  #ended: PeerFailed | PeerSlow | undefined;
+  /** What came the last time that was looked at, in bytes per second; undefined if it was enough. */
+  #crawl: number | undefined;
 
   /**
    * @param patience how much longer than others the peer may take to begin its answer, and the body of
    *   that, in milliseconds
-   * @param crawls told that the peer brings very little; returns whether others could be asked in its
-   *   place
+   * @param crawls whether a peer that brings very little is to make way
    */
-  constructor(
-    peer: string,
-    signal: AbortSignal,
-    patience = 0,
-    crawls: () => boolean = () => false,
-  ) {
+  constructor(peer: string, signal: AbortSignal, patience = 0, crawls: Crawls = () => false) {
     this.#peer = peer;
     this.#outer = signal;
     this.#patience = patience;
@@ -125,40 +125,51 @@ export class Watch {
   /** What an exception of the request means. */
   explain(cause: unknown): unknown {
     if (this.#outer.aborted) return this.#outer.reason;
-    return new PeerFailed(this.#peer, this.#stalled || rootMessage(cause), { cause });
+    return this.#ended ?? new PeerFailed(this.#peer, rootMessage(cause), { cause });
+  }
+
+  /** Set while the peer brings so little that it has to make way, in bytes per second. */
+  get crawl(): number | undefined {
+    const waits = this.#since !== undefined && this.#ended === undefined;
+    return waits && this.#bytes < TRICKLE.bytesInTheWay ? this.#crawl : undefined;
   }
 
   /**
-   * Aborts the request if the peer has been waited for too long.
+   * Aborts the request if the peer has been waited for too long; returns whether it has.
    *
    * @param busy how long nothing could be heard of anybody since the last look, in milliseconds
    */
-  look(busy = 0): void {
-    if (this.#since === undefined) return;
+  look(busy = 0): boolean {
+    if (this.#since === undefined || this.#ended !== undefined) return false;
     const now = performance.now();
     this.#since = Math.min(now, this.#since + busy);
     const waiting = now - this.#since;
     if (waiting >= this.#allowed) {
-      this.#giveUp(`it sent nothing for ${this.#allowed / 1000} seconds`);
-    } else if (this.#waited >= TRICKLE.ms) {
-      const sent = `it sent ${this.#bytes} bytes in ${Math.round(this.#waited / 1000)} seconds`;
-      this.#little = this.#bytes < TRICKLE.bytesInTheWay ? sent : "";
-      if (this.#bytes < TRICKLE.bytes) this.#giveUp(sent);
-      this.#bytes = 0;
-      this.#waited = 0;
+      const reason = `it sent nothing for ${this.#allowed / 1000} seconds`;
+      return this.#end(new PeerFailed(this.#peer, reason));
     }
+    if (this.#waited < TRICKLE.ms) return false;
+    const seconds = this.#waited / 1000;
+    const bytes = this.#bytes;
+    this.#crawl = bytes < TRICKLE.bytesInTheWay ? bytes / seconds : undefined;
+    this.#bytes = 0;
+    this.#waited = 0;
+    if (bytes >= TRICKLE.bytes) return false;
+    const reason = `it sent ${bytes} bytes in ${Math.round(seconds)} seconds`;
+    return this.#end(new PeerFailed(this.#peer, reason));
   }
 
-  /** Aborts the request if the peer brings little and is in the way of others; returns whether it is. */
+  /** Aborts the request if others are to be asked in place of a peer that crawls; returns whether it did. */
   makeWay(): boolean {
-    if (this.#little === "" || this.#since === undefined || !this.#crawls()) return false;
-    this.#giveUp(`${this.#little}, and others can be asked`);
-    return true;
+    if (this.crawl === undefined || !this.#crawls(this.crawl)) return false;
+    const reason = `it brings ${Math.round(this.crawl)} bytes a second, and others can be asked`;
+    return this.#end(new PeerSlow(this.#peer, TRICKLE.ms / 1000, reason));
   }
 
-  #giveUp(reason: string): void {
-    this.#stalled = reason;
+  #end(why: PeerFailed | PeerSlow): true {
+    this.#ended = why;
     this.#controller.abort();
+    return true;
   }
 }
 

@@ -12,7 +12,7 @@ import { decodeBitfield, encodeBitfield } from "../../wire/bitfield.ts";
 import { BLOCK_SIZE, MAX_AVAILABILITY_SIZE, MAX_MANIFEST_SIZE, PORT } from "../../wire/limits.ts";
 import { formatContentRange } from "../../wire/range.ts";
 import { formatRoute, parseRoute, type Route } from "../../wire/routes.ts";
-import { Answer, Watch } from "./answer.ts";
+import { Answer, type Crawls, Watch } from "./answer.ts";
 import { Bytes } from "./bytes.ts";
 import { expandingManifest } from "./expanding.ts";
 import { plainGet } from "./plain_http.ts";
@@ -43,7 +43,7 @@ const PIECE_DIGESTS_PATIENCE_MS = 10_000;
  * Another machine, asked over HTTP. Nothing that it says is verified here: that is for the caller.
  *
  * Every method throws PeerFailed when the peer cannot be reached, stalls, breaks off or refuses,
- * PeerLied when its answer contradicts itself, and the signal's reason when that is aborted.
+ * PeerBusy when it has no place or makes way, PeerLied when its answer contradicts itself, and the signal's reason when that is aborted.
  */
 export class Peer implements Disposable {
   /** What messages call it: its address, and its port unless that is the usual one. */
@@ -51,13 +51,13 @@ export class Peer implements Disposable {
   readonly #origin: string;
   readonly #client: Deno.HttpClient;
   readonly #where: PeerAddress;
-  readonly #crawls: (() => boolean) | undefined;
+  readonly #crawls: Crawls | undefined;
 
   /**
-   * @param crawls told, each time that is looked at, that an answer brings very little; returns whether
-   *   it is to be given up because others could be asked in its place
+   * @param crawls whether it is to make way when it brings very little of a manifest, of content or of
+   *   an archive: then these end with PeerSlow
    */
-  constructor(where: PeerAddress, crawls?: () => boolean) {
+  constructor(where: PeerAddress, crawls?: Crawls) {
     this.#where = where;
     this.#crawls = crawls;
     const v6 = isIP(where.address.replace(/%.*/, "")) === 6;
@@ -83,7 +83,8 @@ export class Peer implements Disposable {
     { zstd }: { readonly zstd: boolean },
     signal: AbortSignal,
   ): Promise<Uint8Array | undefined> {
-    using answer = await this.#get({ kind: "manifest", digest }, accepting(zstd), signal);
+    const headers = accepting(zstd);
+    using answer = await this.#getMuch({ kind: "manifest", digest }, headers, signal);
     if (answer.status === 404 || answer.status === 400) return undefined;
     answer.require(200);
     const body = answer.bodyInPlace(BLOCK_SIZE);
@@ -100,7 +101,7 @@ export class Peer implements Disposable {
     signal: AbortSignal,
   ): Promise<Bytes | undefined> {
     const { start, end, size } = range;
-    const answer = await this.#get(
+    const answer = await this.#getMuch(
       { kind: "content", digest },
       { range: `bytes=${start}-${end - 1}` },
       signal,
@@ -237,7 +238,7 @@ export class Peer implements Disposable {
     { zstd, holdings }: AskPieces,
     signal: AbortSignal,
   ): Promise<Bytes | undefined> {
-    const answer = await this.#get(route, accepting(zstd), signal);
+    const answer = await this.#getMuch(route, accepting(zstd), signal);
     return this.#orClose(answer, () => {
       const text = answer.headers.get(PIECES_HEADER);
       const told = text === null ? undefined : decodeBitfield(text, pieceCount(size));
@@ -290,11 +291,17 @@ export class Peer implements Disposable {
     return new Uint8Array(bytes.buffer.transfer(size));
   }
 
+  /** Gets what takes a place that others could have. */
+  #getMuch(route: Route, headers: Record<string, string>, signal: AbortSignal): Promise<Answer> {
+    return this.#get(route, headers, signal, 0, this.#crawls);
+  }
+
   #get(
     route: Route,
     headers: Record<string, string>,
     signal: AbortSignal,
-    patience?: number,
+    patience = 0,
+    crawls?: Crawls,
   ): Promise<Answer> {
     const url = this.#origin + formatRoute(route);
     // What is asked for is exact bytes: no content coding but one that is expected.
@@ -303,6 +310,7 @@ export class Peer implements Disposable {
       (signal) => fetch(url, { headers: all, client: this.#client, redirect: "manual", signal }),
       signal,
       patience,
+      crawls,
     );
   }
 
@@ -312,15 +320,18 @@ export class Peer implements Disposable {
     return this.#ask(
       (signal) => plainGet(this.#where, formatRoute(route), headers, signal),
       signal,
+      0,
+      this.#crawls,
     );
   }
 
   async #ask(
     request: (signal: AbortSignal) => Promise<Response>,
     signal: AbortSignal,
-    patience = 0,
+    patience: number,
+    crawls: Crawls | undefined,
   ): Promise<Answer> {
-    const watch = new Watch(this.name, signal, patience, this.#crawls);
+    const watch = new Watch(this.name, signal, patience, crawls);
     try {
       const response = await request(watch.signal);
       watch.came(0);

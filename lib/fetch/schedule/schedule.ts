@@ -5,6 +5,9 @@ import { swarmRequest } from "./swarm.ts";
 
 export type { Ask } from "./state.ts";
 
+/** How many times as fast as somebody who is to make way: what was measured once is uncertain. */
+const CLEARLY_FASTER = 2;
+
 /**
  * Decides what to ask of which peer: what happened goes in, requests come out. It knows no
  * sockets and no time. Call `next()` after every event; a peer has at most one ask in flight, and
@@ -63,6 +66,7 @@ export class Schedule {
       has: undefined,
       paused: false,
       answers: 0,
+      tried: false,
       hasChosen: false,
       rate: undefined,
       flight: undefined,
@@ -138,6 +142,7 @@ export class Schedule {
     const flight = this.#situation.flights.get(id);
     if (flight === undefined) return;
     this.#situation.close(flight);
+    flight.peer.tried = true;
     if (result === undefined || !(result.seconds > 0)) return;
     const { peer } = flight;
     peer.answers++;
@@ -168,9 +173,9 @@ export class Schedule {
 
   /**
    * Whether somebody is idle who could be asked for something if this peer were asked for nothing, and
-   * who was never tried, or has brought that much.
+   * who was never tried, or was clearly faster.
    *
-   * @param rate in bytes per second
+   * @param rate what this one brings, in bytes per second
    */
   isInTheWay(peer: string, rate: number): boolean {
     const situation = this.#situation;
@@ -179,7 +184,7 @@ export class Schedule {
     const kept = situation.full ? situation.here.keys() : flight.owes ?? [];
     const lacking = [...kept].filter((piece) => situation.here[piece] === 0);
     return [...situation.idle("seeds"), ...situation.idle("partial")].some((other) =>
-      (other.rate ?? Infinity) >= rate &&
+      (other.rate === undefined ? !other.tried : other.rate > CLEARLY_FASTER * rate) &&
       lacking.some((piece) => other.has === undefined || other.has[piece] === 1)
     );
   }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { PeerFailed } from "../../../lib/errors.ts";
+import { PeerFailed, PeerSlow } from "../../../lib/errors.ts";
 import { Answer, Watch } from "../../../lib/fetch/peer/answer.ts";
 import type { Bytes } from "../../../lib/fetch/peer/bytes.ts";
+import { Peer } from "../../../lib/fetch/peer/peer.ts";
 import type { Digest } from "../../../lib/manifest/digest.ts";
 import { STALL_TIMEOUT_MS } from "../../../lib/wire/limits.ts";
 import { Rogue, say, writeAll } from "../rogue.ts";
@@ -28,6 +29,26 @@ Deno.test("piece digests may take longer to be made than the headers of their an
   const { signal } = new AbortController();
   const bytes = await rogue.peer().pieceDigests(DIGEST, 2, signal);
   assert.equal(new TextDecoder().decode(bytes), digests);
+});
+
+Deno.test("who crawls makes way with what takes a place, and not with piece digests", async () => {
+  await using rogue = new Rogue(async (to) => {
+    await say(to, "200 OK", { "content-length": 2560 });
+    for (let at = 0; at < 2560; at += 128) {
+      await writeAll(to, new Uint8Array(128));
+      await pause(600);
+    }
+  });
+  const asked: number[] = [];
+  const where = { address: "127.0.0.1", port: rogue.port };
+  using peer = new Peer(where, (bytesPerSecond) => asked.push(bytesPerSecond) > 0);
+  const { signal } = new AbortController();
+  await Promise.all([
+    assert.rejects(peer.manifest(DIGEST, { zstd: false }, signal), PeerSlow),
+    peer.pieceDigests(DIGEST, 80, signal).then((bytes) => assert.equal(bytes!.length, 2560)),
+  ]);
+  assert.equal(asked.length, 1);
+  assert.ok(asked[0]! > 100 && asked[0]! < 256, `${asked[0]} bytes a second`);
 });
 
 Deno.test("a peer that falls silent midway has failed, and what it sent was handed on", async () => {

@@ -78,12 +78,16 @@ Deno.test("nobody is in the way of who has nothing of what lacks", () => {
   assert.equal(schedule.isInTheWay("0", 1000), false);
 });
 
-Deno.test("who has shown to be too slow is not kept from anything, anybody else from the last pieces", () => {
+Deno.test("of those that were tried, nobody is in the way of who was not clearly faster", () => {
   const schedule = scheduleOf(2, "a", "b");
   const [a] = schedule.next();
+  assert.equal(schedule.isInTheWay("b", 499), false, "it is not idle");
   schedule.over(a!.id, { bytes: 999, seconds: 1 });
-  assert.equal(schedule.isInTheWay("b", 1000), false);
-  assert.equal(schedule.isInTheWay("b", 999), true);
+  assert.equal(schedule.isInTheWay("b", 500), false);
+  assert.equal(schedule.isInTheWay("b", 499), true);
+  const failed = scheduleOf(2, "a", "b");
+  failed.over(failed.next()[0]!.id);
+  assert.equal(failed.isInTheWay("b", 1), false, "it brought nothing");
 });
 
 Deno.test("spans are neither under 1 MiB nor over 256 MiB", () => {
