@@ -96,17 +96,19 @@ export class PeerMisled extends PeerLied {}
 
 /** A peer asks to come back later: no fault, and nothing wrong. */
 export class PeerBusy extends ShareError {
-  constructor(
-    readonly peer: string,
-    readonly retryAfterSeconds: number,
-    reason = `it asks to come back in ${retryAfterSeconds} seconds`,
-  ) {
-    super(`Peer ${peer} has no place now: ${reason}`);
+  constructor(readonly peer: string, readonly retryAfterSeconds: number) {
+    super(`Peer ${peer} has no place now: it asks to come back in ${retryAfterSeconds} seconds`);
   }
 }
 
-/** A peer brings so little that others are asked in its place, and it again later: no fault either. */
-export class PeerSlow extends PeerBusy {}
+/** A peer brings so little that others have a turn in its place: no fault either. */
+export class PeerSlow extends ShareError {
+  constructor(readonly peer: string, bytesPerSecond: number) {
+    super(
+      `Peer ${peer} makes way for others: it brings ${Math.round(bytesPerSecond)} bytes a second`,
+    );
+  }
+}
 
 /** Bytes that are not in the coding that they claim to be in, or expand to another size. */
 export class InvalidCoding extends ShareError {

@@ -1,6 +1,14 @@
-import { PeerFailed, PeerLied, PeerMisled, type ShareError } from "../errors.ts";
+import {
+  PeerBusy,
+  PeerFailed,
+  PeerLied,
+  PeerMisled,
+  PeerSlow,
+  type ShareError,
+} from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { ReportFetch } from "./events.ts";
+import { TRICKLE } from "../wire/limits.ts";
 import { Member } from "./member.ts";
 import type { Offer } from "./search/search.ts";
 
@@ -56,7 +64,7 @@ export class Crowd implements Disposable {
     if (this.members.size >= MAX_MEMBERS || this.#there >= MAX_THERE) return;
     const ofAddress = this.#ofAddress.get(peer.address) ?? 0;
     if (ofAddress >= MAX_OF_ADDRESS) return;
-    const member = new Member(peer, state, (member, rate) => this.#crawls(member, rate));
+    const member = new Member(peer, state, (...how) => this.#crawls(...how));
     if (this.members.has(member.name)) {
       member[Symbol.dispose]();
       return;
@@ -111,11 +119,15 @@ export class Crowd implements Disposable {
 
   /**
    * Somebody brings very little: another way to what says that it is the same server may bring more.
-   * Returns whether that one is in the way.
+   * Returns whether it is to make way: each has a turn twice as long as its last one, so that what
+   * nobody brings faster comes in the end.
    */
-  #crawls(member: Member, bytesPerSecond: number): boolean {
+  #crawls(member: Member, bytesPerSecond: number, milliseconds: number): boolean {
     this.#addOtherWays(member);
-    return this.isInTheWay(member, bytesPerSecond);
+    if (milliseconds < TRICKLE.ms * 2 ** member.madeWay) return false;
+    if (!this.isInTheWay(member, bytesPerSecond)) return false;
+    member.madeWay++;
+    return true;
   }
 
   #addOtherWays(member: Member): void {
@@ -139,4 +151,9 @@ export class Crowd implements Disposable {
 /** Whether an error says something about a peer, and not about this machine. */
 export function isPeerFault(error: unknown): error is ShareError & (PeerFailed | PeerLied) {
   return error instanceof PeerFailed || error instanceof PeerLied;
+}
+
+/** Whether an error says that a peer is to be asked again later, and nothing against it. */
+export function meansLater(error: unknown): error is PeerBusy | PeerSlow {
+  return error instanceof PeerBusy || error instanceof PeerSlow;
 }

@@ -80,8 +80,8 @@ export async function deliver(
 }
 
 /**
- * One peer after the other: of an archive, nothing is worth keeping when it is wrong. Who is slow makes
- * way for those that were not asked yet, and is asked again when they have failed.
+ * One peer after the other: of an archive, nothing is worth keeping when it is wrong. Those that crawl
+ * have their turns, each twice as long as its last one.
  */
 async function fromArchives(
   crowd: Crowd,
@@ -92,7 +92,7 @@ async function fromArchives(
   const asked = new Set<Member>();
   const slow: Member[] = [];
   const unasked = () => crowd.archivists.find((member) => !asked.has(member));
-  crowd.isInTheWay = () => unasked() !== undefined;
+  crowd.isInTheWay = () => unasked() !== undefined || slow.length > 0;
   for (;;) {
     const member = unasked() ?? slow.shift();
     if (member === undefined) return undefined;

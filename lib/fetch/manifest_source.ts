@@ -1,4 +1,4 @@
-import { InvalidManifest, ManifestMismatch, PeerLied, StoreFailed } from "../errors.ts";
+import { InvalidManifest, ManifestMismatch, PeerLied, PeerSlow, StoreFailed } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { type Manifest, readManifest } from "../manifest/manifest.ts";
 import { windowsNameProblem } from "../manifest/safe_path.ts";
@@ -62,6 +62,8 @@ class Inquiry {
   readonly #over = new AbortController();
   readonly #signal: AbortSignal;
   readonly #asked = new Set<Member>();
+  /** Those that made way: they have another turn. */
+  readonly #slow: Member[] = [];
   readonly #found = Promise.withResolvers<Found | undefined>();
   readonly #tasks = new Set<Promise<void>>();
   /** Those that are being asked just now, and not left alone for a while. */
@@ -89,7 +91,7 @@ class Inquiry {
     this.#crowd.onJoin = () => this.#next();
     this.#crowd.onSettled = () => this.#next();
     this.#crowd.isInTheWay = () =>
-      this.#running >= AT_ONCE && this.#crowd.usable.some((member) => !this.#asked.has(member));
+      this.#running >= AT_ONCE && (this.#unasked() !== undefined || this.#slow.length > 0);
     try {
       this.#next();
       return await this.#found.promise;
@@ -106,9 +108,9 @@ class Inquiry {
 
   #next(): void {
     if (this.#signal.aborted) return;
-    for (const member of this.#crowd.usable) {
-      if (this.#running >= this.#atOnce) break;
-      if (this.#asked.has(member)) continue;
+    while (this.#running < this.#atOnce) {
+      const member = this.#unasked() ?? this.#slow.shift();
+      if (member === undefined) break;
       this.#asked.add(member);
       const task = this.#ask(member)
         .catch((error) => this.#found.reject(error))
@@ -129,6 +131,10 @@ class Inquiry {
     }
   }
 
+  #unasked(): Member | undefined {
+    return this.#crowd.usable.find((member) => !this.#asked.has(member));
+  }
+
   async #ask(member: Member): Promise<void> {
     try {
       const bytes = await patiently(member.name, this.#signal, () => this.#once(member));
@@ -143,6 +149,7 @@ class Inquiry {
         const cause = error;
         this.#crowd.drop(member, new PeerLied(member.name, error.message, { cause }));
       } else if (isPeerFault(error)) this.#crowd.drop(member, error);
+      else if (error instanceof PeerSlow) this.#slow.push(member);
       else throw error;
     }
   }

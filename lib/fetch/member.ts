@@ -1,5 +1,6 @@
 import { type PeerFailed, PeerLied, PeerMisled } from "../errors.ts";
 import type { OfferState } from "../wire/reply.ts";
+import type { Crawls } from "./peer/answer.ts";
 import { Peer, type PeerAddress } from "./peer/peer.ts";
 
 /** What became of what a peer sent, in bytes unless said otherwise. */
@@ -33,13 +34,16 @@ export class Member implements Disposable {
   /** Other ways to what says that it is the same server, for when this one fails or crawls. */
   readonly otherWays: PeerAddress[] = [];
 
-  /** @param crawls told how many bytes a second it brings, if very few: whether it is to make way */
+  /** How often it made way for others. */
+  madeWay = 0;
+
+  /** @param crawls whether it is to make way for others */
   constructor(
     where: PeerAddress,
     offered: OfferState | "unknown",
-    crawls: (member: Member, bytesPerSecond: number) => boolean = () => false,
+    crawls: (member: Member, ...how: Parameters<Crawls>) => boolean = () => false,
   ) {
-    this.peer = new Peer(where, (bytesPerSecond) => crawls(this, bytesPerSecond));
+    this.peer = new Peer(where, (...how) => crawls(this, ...how));
     this.passing = offered === "partial";
     this.state = offered === "partial" ? "partial" : "seed";
   }

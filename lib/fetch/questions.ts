@@ -48,8 +48,8 @@ export class Questions {
   /**
    * Asks one peer, and takes what comes until that is of no use any more.
    *
-   * @throws PeerBusy, PeerFailed or PeerLied when the peer cannot go on or must not; what it sent that
-   *   was right is kept
+   * @throws PeerBusy, PeerSlow, PeerFailed or PeerLied when the peer cannot go on or must not; what it
+   *   sent that was right is kept
    * @throws StoreFailed
    */
   async ask(ask: Ask, member: Member, signal: AbortSignal): Promise<void> {

@@ -1,11 +1,12 @@
-import { MAX_BUSY_ANSWERS, RETRIES_MS } from "../wire/limits.ts";
+import { type PeerBusy, PeerSlow } from "../errors.ts";
+import { MAX_BUSY_ANSWERS, RETRIES_MS, TRICKLE } from "../wire/limits.ts";
 import type { Member } from "./member.ts";
 
 /** How often in a row each peer had no place, or failed, and who is left alone for a while for that. */
 export class Setbacks implements Disposable {
   readonly #over: (member: Member) => void;
   readonly #retries: readonly number[];
-  readonly #counts = new Map<Member, { busy: number; failed: number }>();
+  readonly #counts = new Map<Member, { busy: number; failed: number; slow: number }>();
   readonly #pauses = new Map<Member, ReturnType<typeof setTimeout>>();
 
   /**
@@ -27,9 +28,11 @@ export class Setbacks implements Disposable {
     return this.#pauses.has(member);
   }
 
-  /** It has no place for so many seconds. Returns false when it said so too often. */
-  busy(member: Member, seconds: number): boolean {
-    return this.#pause(member, "busy", MAX_BUSY_ANSWERS, seconds * 1000);
+  /** It has no place, or makes way. Returns false when it said too often that it has none. */
+  later(member: Member, error: PeerBusy | PeerSlow): boolean {
+    return error instanceof PeerSlow
+      ? this.#pause(member, "slow", Infinity, TRICKLE.ms)
+      : this.#pause(member, "busy", MAX_BUSY_ANSWERS, error.retryAfterSeconds * 1000);
   }
 
   /** An answer failed, maybe at once. Returns false when that happened too often. */
@@ -49,10 +52,15 @@ export class Setbacks implements Disposable {
     this.#pauses.clear();
   }
 
-  #pause(member: Member, what: "busy" | "failed", most: number, milliseconds: number): boolean {
+  #pause(
+    member: Member,
+    what: "busy" | "failed" | "slow",
+    most: number,
+    milliseconds: number,
+  ): boolean {
     // Two questions that fail together are one setback.
     if (this.has(member)) return true;
-    const counts = this.#counts.get(member) ?? { busy: 0, failed: 0 };
+    const counts = this.#counts.get(member) ?? { busy: 0, failed: 0, slow: 0 };
     if (++counts[what] > most) return false;
     this.#counts.set(member, counts);
     const over = () => {

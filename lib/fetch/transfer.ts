@@ -1,4 +1,4 @@
-import { PeerBusy, PeerFailed, PeerLacks, PeerLied } from "../errors.ts";
+import { type PeerBusy, PeerFailed, PeerLacks, PeerLied, type PeerSlow } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { AT_ONCE_MS, SOME_PROGRESS, STARVED_MS } from "../wire/limits.ts";
 import type { PieceFrame } from "../wire/piece_frame.ts";
@@ -7,7 +7,7 @@ import { PieceCheck } from "./assembly/piece_check.ts";
 import type { Pieces } from "./assembly/pieces.ts";
 import { AvailabilityWatch } from "./availability_watch.ts";
 import type { Compression } from "./compression.ts";
-import { type Crowd, isPeerFault } from "./crowd.ts";
+import { type Crowd, isPeerFault, meansLater } from "./crowd.ts";
 import { Doubts } from "./doubts.ts";
 import type { DownloadLimit } from "./download_limit.ts";
 import { Fruits } from "./fruits.ts";
@@ -222,7 +222,7 @@ class Transfer {
   }
 
   #failed(member: Member, error: unknown): void {
-    if (error instanceof PeerBusy) {
+    if (meansLater(error)) {
       this.#waitFor(member, error);
       return;
     }
@@ -239,9 +239,9 @@ class Transfer {
     this.#doubts.left(member);
   }
 
-  #waitFor(member: Member, { retryAfterSeconds }: PeerBusy): void {
-    if (!this.#setbacks.busy(member, retryAfterSeconds)) this.#failed(member, noPlace(member.name));
-    else this.#paused(member);
+  #waitFor(member: Member, error: PeerBusy | PeerSlow): void {
+    if (this.#setbacks.later(member, error)) this.#paused(member);
+    else this.#failed(member, noPlace(member.name));
   }
 
   /** An answer failed: a machine that is very busy, or a Wi-Fi, gets another chance, a dead one not many. */
@@ -351,7 +351,7 @@ class Transfer {
     } catch (error) {
       if (member.tally.bytes - before >= SOME_PROGRESS) this.#setbacks.progressed(member);
       // A store that failed has failed, whatever has become of the ask since.
-      const isPeers = isPeerFault(error) || error instanceof PeerBusy || error === signal.reason;
+      const isPeers = isPeerFault(error) || meansLater(error) || error === signal.reason;
       if (!this.#isOver && !(signal.aborted && isPeers)) {
         this.#stumbled(member, error, performance.now() - started < AT_ONCE_MS);
       }

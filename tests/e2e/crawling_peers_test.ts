@@ -18,22 +18,31 @@ const NODES = [
 ];
 
 /** Enough that it is not nothing: no time without progress is reached. */
-const CRAWL = { bytes: 200, ms: 1000 };
+const CRAWL = 200;
 
-/** What answers like another one, but brings the bodies of some paths slowly. */
-function crawling(paths: RegExp, good: Answering, over: AbortSignal): Answering {
+/** What answers like another one, but brings the bodies of some paths slowly, so many bytes a second. */
+function crawling(
+  paths: RegExp,
+  good: Answering,
+  over: AbortSignal,
+  bytesPerSecond = CRAWL,
+): Answering {
   return (asked) => {
     const answer = good(asked);
     if (!paths.test(asked.path) || !(answer?.body instanceof Uint8Array)) return answer;
-    return { ...answer, body: slowly(answer.body, over) };
+    return { ...answer, body: slowly(answer.body, over, bytesPerSecond) };
   };
 }
 
-async function* slowly(bytes: Uint8Array, over: AbortSignal): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length && !over.aborted; at += CRAWL.bytes) {
-    yield bytes.subarray(at, at + CRAWL.bytes);
+async function* slowly(
+  bytes: Uint8Array,
+  over: AbortSignal,
+  bytesPerSecond: number,
+): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length && !over.aborted; at += bytesPerSecond) {
+    yield bytes.subarray(at, at + bytesPerSecond);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, CRAWL.ms);
+    const timer = setTimeout(resolve, 1000);
     over.addEventListener("abort", () => resolve());
     await promise.finally(() => clearTimeout(timer));
   }
@@ -86,7 +95,8 @@ async function fetchPastImpostor(
   const reply = (peer: HostilePeer) =>
     `0share-reply\nid 0123456789abcdef\nport ${peer.port}\nhave ${digest}\n`;
   impostor.respond(port, () => reply(impostor));
-  honest.respond(port, () => impostor.asked.length > 0 ? reply(honest) : undefined);
+  let queries = 0;
+  honest.respond(port, () => ++queries > 1 ? reply(honest) : undefined);
   await scene.assertFetched(await scene.fetch(`--discovery-port ${port} --timeout 10`));
   assert.ok(impostor.asked.some(({ path }) => paths.test(path)));
 }
@@ -114,6 +124,21 @@ async function fetchAgain(
   assert.equal(times(slow, paths), 2);
 }
 
+/** Fetches an archive from one that needs more than its first turn, and one that would need for ever. */
+async function fetchInTurns(program: Program): Promise<void> {
+  const over = new AbortController();
+  await using scene = await Scene.open(program, [file("small", noise(1, 42_000))]);
+  await using stack = new AsyncDisposableStack();
+  const good = archive(scene.implementation);
+  const [slow, slower] = [3000, CRAWL].map((rate) =>
+    stack.use(new HostilePeer(crawling(isArchive, good, over.signal, rate)))
+  );
+  stack.defer(() => over.abort());
+  await scene.assertFetched(await scene.fetch(slow!.host, slower!.host));
+  assert.equal(times(slower!, isArchive), 1);
+  assert.equal(times(slow!, isArchive), 2);
+}
+
 function times({ asked }: HostilePeer, paths: RegExp): number {
   return asked.filter(({ path }) => paths.test(path)).length;
 }
@@ -123,13 +148,14 @@ for (const program of oneProgram()) {
     await Promise.all([
       fetchAgain(program, isContent, swarm),
       fetchAgain(program, isArchive, archive),
+      fetchInTurns(program),
     ]);
   });
 
   Deno.test(`${program.name}: those that crawl do not keep a fetch from who does not`, async () => {
     await Promise.all([
       fetchPast(program, 15, isContent, swarm),
-      fetchPast(program, 6, /\/manifest$/, swarm),
+      fetchPast(program, 15, /\/manifest$/, swarm),
       fetchPast(program, 1, isArchive, archive),
       fetchPastImpostor(program, isContent, swarm),
       fetchPastImpostor(program, isArchive, archive),

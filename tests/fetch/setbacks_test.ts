@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
+import { PeerBusy, PeerSlow } from "../../lib/errors.ts";
 import type { Member } from "../../lib/fetch/member.ts";
 import { Setbacks } from "../../lib/fetch/setbacks.ts";
 import { MAX_BUSY_ANSWERS, RETRIES_MS } from "../../lib/wire/limits.ts";
 
 const MEMBER = {} as Member;
 const OTHER = {} as Member;
+const BUSY = new PeerBusy("peer", 0.001);
 
 /** Waits until somebody is not left alone any more. */
 async function over(setbacks: Setbacks): Promise<void> {
@@ -16,12 +18,12 @@ Deno.test("who has no place is left alone for as long as it says, and given up s
   const back: Member[] = [];
   using setbacks = new Setbacks((member) => back.push(member));
   for (let times = 0; times < MAX_BUSY_ANSWERS; times++) {
-    assert.equal(setbacks.busy(MEMBER, 0.001), true);
+    assert.equal(setbacks.later(MEMBER, BUSY), true);
     assert.equal(setbacks.has(MEMBER), true);
     assert.equal(setbacks.has(OTHER), false);
     await over(setbacks);
   }
-  assert.equal(setbacks.busy(MEMBER, 0.001), false);
+  assert.equal(setbacks.later(MEMBER, BUSY), false);
   assert.equal(setbacks.any, false);
   assert.equal(back.length, MAX_BUSY_ANSWERS);
 });
@@ -46,4 +48,10 @@ Deno.test("who was waited for before he failed is left one failure earlier", asy
     await over(setbacks);
   }
   assert.equal(setbacks.failed(MEMBER, false), false);
+});
+
+Deno.test("who makes way is left alone for a while, and has not failed", () => {
+  using setbacks = new Setbacks(() => {});
+  assert.equal(setbacks.later(MEMBER, new PeerSlow("peer", 100)), true);
+  assert.equal(setbacks.has(MEMBER), true);
 });

@@ -36,8 +36,8 @@ function tick(): void {
   for (const watch of slow.sort((a, b) => a.crawl! - b.crawl!)) if (watch.makeWay()) return;
 }
 
-/** Told how many bytes a second a peer brings, if that is very little: whether others are to be asked. */
-export type Crawls = (bytesPerSecond: number) => boolean;
+/** Told how little a peer brings, and for how long it was asked: whether it is to make way for others. */
+export type Crawls = (bytesPerSecond: number, milliseconds: number) => boolean;
 
 /**
  * Aborts a request that makes no progress, or that nobody wants any more. Only the time in which
@@ -161,9 +161,9 @@ export class Watch {
 
   /** Aborts the request if others are to be asked in place of a peer that crawls; returns whether it did. */
   makeWay(): boolean {
-    if (this.crawl === undefined || !this.#crawls(this.crawl)) return false;
-    const reason = `it brings ${Math.round(this.crawl)} bytes a second, and others can be asked`;
-    return this.#end(new PeerSlow(this.#peer, TRICKLE.ms / 1000, reason));
+    const { crawl } = this;
+    if (crawl === undefined || !this.#crawls(crawl, performance.now() - this.#begun)) return false;
+    return this.#end(new PeerSlow(this.#peer, crawl));
   }
 
   #end(why: PeerFailed | PeerSlow): true {

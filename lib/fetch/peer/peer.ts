@@ -43,7 +43,8 @@ const PIECE_DIGESTS_PATIENCE_MS = 10_000;
  * Another machine, asked over HTTP. Nothing that it says is verified here: that is for the caller.
  *
  * Every method throws PeerFailed when the peer cannot be reached, stalls, breaks off or refuses,
- * PeerBusy when it has no place or makes way, PeerLied when its answer contradicts itself, and the signal's reason when that is aborted.
+ * PeerBusy when it has no place, PeerSlow when it is to make way, PeerLied when its answer contradicts
+ * itself, and the signal's reason when that is aborted.
  */
 export class Peer implements Disposable {
   /** What messages call it: its address, and its port unless that is the usual one. */

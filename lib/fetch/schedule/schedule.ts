@@ -66,7 +66,6 @@ export class Schedule {
       has: undefined,
       paused: false,
       answers: 0,
-      tried: false,
       hasChosen: false,
       rate: undefined,
       flight: undefined,
@@ -142,7 +141,6 @@ export class Schedule {
     const flight = this.#situation.flights.get(id);
     if (flight === undefined) return;
     this.#situation.close(flight);
-    flight.peer.tried = true;
     if (result === undefined || !(result.seconds > 0)) return;
     const { peer } = flight;
     peer.answers++;
@@ -172,8 +170,9 @@ export class Schedule {
   }
 
   /**
-   * Whether somebody is idle who could be asked for something if this peer were asked for nothing, and
-   * who was never tried, or was clearly faster.
+   * Whether somebody is idle who has something of what this peer keeps others from: what it was asked
+   * for, and all else where there is no place for another ask. And who was clearly faster, or of whom
+   * that is not known.
    *
    * @param rate what this one brings, in bytes per second
    */
@@ -184,7 +183,7 @@ export class Schedule {
     const kept = situation.full ? situation.here.keys() : flight.owes ?? [];
     const lacking = [...kept].filter((piece) => situation.here[piece] === 0);
     return [...situation.idle("seeds"), ...situation.idle("partial")].some((other) =>
-      (other.rate === undefined ? !other.tried : other.rate > CLEARLY_FASTER * rate) &&
+      (other.rate ?? Infinity) > CLEARLY_FASTER * rate &&
       lacking.some((piece) => other.has === undefined || other.has[piece] === 1)
     );
   }

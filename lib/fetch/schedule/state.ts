@@ -31,8 +31,6 @@ export interface Peer {
   paused: boolean;
   /** How many of its asks are over that brought something. */
   answers: number;
-  /** Whether any of its asks is over, whatever that brought. */
-  tried: boolean;
   /** Whether it was ever asked for a piece of its choice. */
   hasChosen: boolean;
   /** In bytes per second, at least 1; undefined before its first ask is over. */

@@ -15,6 +15,9 @@ const NEAR = 32;
  */
 const CHOICE = { eachSeed: 16, eachPartial: 2 };
 
+/** Who brings fewer bytes a second brings next to nothing. */
+const CRAWLING = 6500;
+
 /**
  * The next request and the peer to ask; undefined when there is none to make now.
  *
@@ -24,8 +27,8 @@ const CHOICE = { eachSeed: 16, eachPartial: 2 };
  */
 export function swarmRequest(situation: Situation): Choice | undefined {
   if (situation.full) return undefined;
-  const partial = shuffled(situation.idle("partial"), situation.random);
-  const seeds = shuffled(situation.idle("seeds"), situation.random);
+  const partial = crawlersLast(shuffled(situation.idle("partial"), situation.random));
+  const seeds = crawlersLast(shuffled(situation.idle("seeds"), situation.random));
   const free: number[] = [];
   for (let piece = 0; piece < situation.pieces; piece++) {
     if (situation.isFree(piece)) free.push(piece);
@@ -90,6 +93,12 @@ function rarest(situation: Situation, pieces: readonly number[]): number | undef
     if (situation.random() * equals < 1) best = piece;
   }
   return best;
+}
+
+/** Who brings next to nothing is not to take the place of somebody else. */
+function crawlersLast(peers: Peer[]): Peer[] {
+  const crawls = ({ rate = Infinity }: Peer) => rate < CRAWLING ? 1 : 0;
+  return peers.sort((a, b) => crawls(a) - crawls(b));
 }
 
 /** In an order of chance, so that machines that know the same peers do not all begin with one. */

@@ -288,3 +288,14 @@ Deno.test("a peer is idle while it could be asked, and nothing more is idle when
   for (const piece of [0, 1]) schedule.arrived(piece);
   assert.equal(schedule.isIdle("c"), false);
 });
+
+Deno.test("who brings next to nothing is asked only when nobody else can be", () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const schedule = scheduleOf(3, seed);
+    joinPartial(schedule, "crawls", flags(3, 0));
+    const [first] = schedule.next();
+    schedule.over(first!.id, { bytes: 6000, seconds: 1 });
+    joinPartial(schedule, "fast", flags(3, 0));
+    assert.deepEqual(textsOf(schedule.next()), ["fast 0"]);
+  }
+});
