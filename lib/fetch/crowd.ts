@@ -131,8 +131,11 @@ export class Crowd implements Disposable {
   }
 
   #addOtherWays(member: Member): void {
-    for (const peer of member.otherWays.splice(0)) {
-      this.add({ peer, digest: this.#digest, state: member.passing ? "partial" : "have" });
+    const { otherWays, passing } = member;
+    // Where there is no room now, there may be when it is given up.
+    while (otherWays.length > 0 && this.#there < MAX_THERE) {
+      const peer = otherWays.shift()!;
+      this.add({ peer, digest: this.#digest, state: passing ? "partial" : "have" });
     }
   }
 

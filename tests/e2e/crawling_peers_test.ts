@@ -39,10 +39,11 @@ async function* slowly(
   over: AbortSignal,
   bytesPerSecond: number,
 ): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length && !over.aborted; at += bytesPerSecond) {
-    yield bytes.subarray(at, at + bytesPerSecond);
+  const step = bytesPerSecond / 4;
+  for (let at = 0; at < bytes.length && !over.aborted; at += step) {
+    yield bytes.subarray(at, at + step);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, 1000);
+    const timer = setTimeout(resolve, 250);
     over.addEventListener("abort", () => resolve());
     await promise.finally(() => clearTimeout(timer));
   }
@@ -121,13 +122,13 @@ async function fetchAgain(
   stack.defer(() => over.abort());
   await scene.assertFetched(await scene.fetch(slow.host, dead.host));
   assert.ok(times(dead, paths) > 0, "it was tried in the meantime");
-  assert.equal(times(slow, paths), 2);
+  assert.ok(times(slow, paths) >= 2);
 }
 
 /** Fetches an archive from one that needs more than its first turn, and one that would need for ever. */
 async function fetchInTurns(program: Program): Promise<void> {
   const over = new AbortController();
-  await using scene = await Scene.open(program, [file("small", noise(1, 42_000))]);
+  await using scene = await Scene.open(program, [file("small", noise(1, 54_000))]);
   await using stack = new AsyncDisposableStack();
   const good = archive(scene.implementation);
   const [slow, slower] = [3000, CRAWL].map((rate) =>
@@ -135,8 +136,8 @@ async function fetchInTurns(program: Program): Promise<void> {
   );
   stack.defer(() => over.abort());
   await scene.assertFetched(await scene.fetch(slow!.host, slower!.host));
-  assert.equal(times(slower!, isArchive), 1);
-  assert.equal(times(slow!, isArchive), 2);
+  assert.ok(times(slower!, isArchive) >= 1);
+  assert.ok(times(slow!, isArchive) >= 2);
 }
 
 function times({ asked }: HostilePeer, paths: RegExp): number {
