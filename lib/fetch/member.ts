@@ -33,7 +33,6 @@ export class Member implements Disposable {
   passing: boolean;
   /** Other ways to what says that it is the same server, for when this one fails or crawls. */
   readonly otherWays: PeerAddress[] = [];
-
   /** How often it made way for others. */
   madeWay = 0;
 

@@ -6,7 +6,7 @@ import type { Member } from "./member.ts";
 export class Setbacks implements Disposable {
   readonly #over: (member: Member) => void;
   readonly #retries: readonly number[];
-  readonly #counts = new Map<Member, { busy: number; failed: number; slow: number }>();
+  readonly #counts = new Map<Member, { busy: number; failed: number }>();
   readonly #pauses = new Map<Member, ReturnType<typeof setTimeout>>();
 
   /**
@@ -30,16 +30,18 @@ export class Setbacks implements Disposable {
 
   /** It has no place, or makes way. Returns false when it said too often that it has none. */
   later(member: Member, error: PeerBusy | PeerSlow): boolean {
-    return error instanceof PeerSlow
-      ? this.#pause(member, "slow", Infinity, TRICKLE.ms)
-      : this.#pause(member, "busy", MAX_BUSY_ANSWERS, error.retryAfterSeconds * 1000);
+    if (error instanceof PeerSlow) {
+      this.#pause(member, TRICKLE.ms);
+      return true;
+    }
+    return this.#count(member, "busy", MAX_BUSY_ANSWERS, error.retryAfterSeconds * 1000);
   }
 
   /** An answer failed, maybe at once. Returns false when that happened too often. */
   failed(member: Member, atOnce: boolean): boolean {
     const { failed = 0 } = this.#counts.get(member) ?? {};
     const retries = atOnce ? this.#retries : this.#retries.slice(0, -1);
-    return this.#pause(member, "failed", retries.length, retries[failed] ?? 0);
+    return this.#count(member, "failed", retries.length, retries[failed] ?? 0);
   }
 
   /** It sent something. */
@@ -52,22 +54,22 @@ export class Setbacks implements Disposable {
     this.#pauses.clear();
   }
 
-  #pause(
-    member: Member,
-    what: "busy" | "failed" | "slow",
-    most: number,
-    milliseconds: number,
-  ): boolean {
+  #count(member: Member, what: "busy" | "failed", most: number, milliseconds: number): boolean {
     // Two questions that fail together are one setback.
     if (this.has(member)) return true;
-    const counts = this.#counts.get(member) ?? { busy: 0, failed: 0, slow: 0 };
+    const counts = this.#counts.get(member) ?? { busy: 0, failed: 0 };
     if (++counts[what] > most) return false;
     this.#counts.set(member, counts);
+    this.#pause(member, milliseconds);
+    return true;
+  }
+
+  #pause(member: Member, milliseconds: number): void {
+    if (this.has(member)) return;
     const over = () => {
       this.#pauses.delete(member);
       this.#over(member);
     };
     this.#pauses.set(member, setTimeout(over, milliseconds));
-    return true;
   }
 }

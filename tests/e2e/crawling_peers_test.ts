@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { type Implementation, noise } from "../serve/implementations.ts";
-import { file } from "../vectors/trees.ts";
+import { file, type Node } from "../vectors/trees.ts";
 import { droppedOf } from "./lib/events.ts";
 import { Scene } from "./lib/hostile_fetch.ts";
 import { type Answering, HostilePeer, sized, tarOf, tarOfTree } from "./lib/hostile_peer.ts";
@@ -49,95 +49,98 @@ async function* slowly(
   }
 }
 
-/** Fetches from so many that crawl, and then one that does not. */
-async function fetchPast(
-  program: Program,
-  count: number,
-  paths: RegExp,
-  answers: (implementation: Implementation) => Answering,
-): Promise<void> {
-  const over = new AbortController();
-  await using scene = await Scene.open(program, NODES);
-  await using stack = new AsyncDisposableStack();
-  const good = answers(scene.implementation);
-  const evil = crawling(paths, good, over.signal);
-  const peers = [...Array(count).fill(evil), good].map((one) => stack.use(new HostilePeer(one)));
-  // First: a peer waits for its answers to end.
-  stack.defer(() => over.abort());
-  const fetched = await scene.fetch("--json", ...peers.map(({ host }) => host));
-  const { machine: { store }, implementation: { digest } } = scene;
-  await scene.assertFetched({ ...fetched, stdout: `${store}/${digest}\n` });
-  assert.ok(peers.at(-1)!.asked.some(({ path }) => paths.test(path)));
-  for (const { lied } of droppedOf(fetched)) assert.equal(lied, false);
-}
-
 const isContent = /\/(content|pieces\/.*)$/;
 const isArchive = /\/implementation\/[^/]+$/;
 
-function archive(implementation: Implementation): Answering {
-  return tarOf(implementation.digest, sized(tarOfTree(implementation)));
+type Answers = (implementation: Implementation) => Answering;
+
+const archive: Answers = (one) => tarOf(one.digest, sized(tarOfTree(one)));
+
+interface Stage {
+  readonly scene: Scene;
+  /** What a good peer answers. */
+  readonly good: Answering;
+  /** The same, but what is slow of it comes with so many bytes a second. */
+  crawl(bytesPerSecond?: number): Answering;
+  peer(answering: Answering): HostilePeer;
+}
+
+/** A scene where the bodies of some paths may come slowly, for as long as the body runs. */
+async function staged(
+  program: Program,
+  nodes: readonly Node[],
+  slow: { readonly paths: RegExp; readonly answers: Answers },
+  body: (stage: Stage) => Promise<void>,
+): Promise<void> {
+  const over = new AbortController();
+  await using scene = await Scene.open(program, nodes);
+  await using stack = new AsyncDisposableStack();
+  const good = slow.answers(scene.implementation);
+  try {
+    await body({
+      scene,
+      good,
+      crawl: (rate) => crawling(slow.paths, good, over.signal, rate),
+      peer: (answering) => stack.use(new HostilePeer(answering)),
+    });
+  } finally {
+    // A peer waits for its answers to end.
+    over.abort();
+  }
+}
+
+/** Fetches from so many that crawl, and then one that does not. */
+function fetchPast(program: Program, count: number, paths: RegExp, answers: Answers) {
+  return staged(program, NODES, { paths, answers }, async ({ scene, good, crawl, peer }) => {
+    const peers = [...Array<Answering>(count).fill(crawl()), good].map(peer);
+    const fetched = await scene.fetch("--json", ...peers.map(({ host }) => host));
+    const { machine: { store }, implementation: { digest } } = scene;
+    await scene.assertFetched({ ...fetched, stdout: `${store}/${digest}\n` });
+    assert.ok(times(peers.at(-1)!, paths) > 0);
+    for (const { lied } of droppedOf(fetched)) assert.equal(lied, false);
+  });
 }
 
 /** Fetches from two that say that they are one and the same server, of which the first one crawls. */
-async function fetchPastImpostor(
-  program: Program,
-  paths: RegExp,
-  answers: (implementation: Implementation) => Answering,
-): Promise<void> {
-  const over = new AbortController();
-  await using scene = await Scene.open(program, NODES);
-  await using stack = new AsyncDisposableStack();
-  const good = answers(scene.implementation);
-  const impostor = stack.use(new HostilePeer(crawling(paths, good, over.signal)));
-  const honest = stack.use(new HostilePeer(good));
-  stack.defer(() => over.abort());
-  const { digest } = scene.implementation;
-  const port = freePort();
-  const reply = (peer: HostilePeer) =>
-    `0share-reply\nid 0123456789abcdef\nport ${peer.port}\nhave ${digest}\n`;
-  impostor.respond(port, () => reply(impostor));
-  let queries = 0;
-  honest.respond(port, () => ++queries > 1 ? reply(honest) : undefined);
-  await scene.assertFetched(await scene.fetch(`--discovery-port ${port} --timeout 10`));
-  assert.ok(impostor.asked.some(({ path }) => paths.test(path)));
+function fetchPastImpostor(program: Program, paths: RegExp, answers: Answers) {
+  return staged(program, NODES, { paths, answers }, async ({ scene, good, crawl, peer }) => {
+    const [impostor, honest] = [peer(crawl()), peer(good)];
+    const port = freePort();
+    const reply = ({ port }: HostilePeer) =>
+      `0share-reply\nid 0123456789abcdef\nport ${port}\nhave ${scene.implementation.digest}\n`;
+    impostor.respond(port, () => reply(impostor));
+    let queries = 0;
+    honest.respond(port, () => ++queries > 1 ? reply(honest) : undefined);
+    await scene.assertFetched(await scene.fetch(`--discovery-port ${port} --timeout 10`));
+    assert.ok(times(impostor, paths) > 0);
+  });
 }
 
 /** Fetches from one that crawls the first time, and one that has it, and fails. */
-async function fetchAgain(
-  program: Program,
-  paths: RegExp,
-  answers: (implementation: Implementation) => Answering,
-): Promise<void> {
-  const over = new AbortController();
-  await using scene = await Scene.open(program, [file("small", noise(1, 100_000))]);
-  await using stack = new AsyncDisposableStack();
-  const good = answers(scene.implementation);
-  const crawl = crawling(paths, good, over.signal);
-  const slow: HostilePeer = stack.use(
-    new HostilePeer((asked) => (times(slow, paths) === 1 ? crawl : good)(asked)),
-  );
-  const dead = stack.use(
-    new HostilePeer((asked) => paths.test(asked.path) ? { status: 0, end: "reset" } : good(asked)),
-  );
-  stack.defer(() => over.abort());
-  await scene.assertFetched(await scene.fetch(slow.host, dead.host));
-  assert.ok(times(dead, paths) > 0, "it was tried in the meantime");
-  assert.ok(times(slow, paths) >= 2);
+function fetchAgain(program: Program, paths: RegExp, answers: Answers) {
+  const nodes = [file("small", noise(1, 100_000))];
+  return staged(program, nodes, { paths, answers }, async ({ scene, good, crawl, peer }) => {
+    const slowly = crawl();
+    const slow: HostilePeer = peer((asked) => (times(slow, paths) === 1 ? slowly : good)(asked));
+    const dead = peer((asked) =>
+      paths.test(asked.path) ? { status: 0, end: "reset" } : good(asked)
+    );
+    await scene.assertFetched(await scene.fetch(slow.host, dead.host));
+    assert.ok(times(dead, paths) > 0, "it was tried in the meantime");
+    assert.ok(times(slow, paths) >= 2);
+  });
 }
 
 /** Fetches an archive from one that needs more than its first turn, and one that would need for ever. */
-async function fetchInTurns(program: Program): Promise<void> {
-  const over = new AbortController();
-  await using scene = await Scene.open(program, [file("small", noise(1, 54_000))]);
-  await using stack = new AsyncDisposableStack();
-  const good = archive(scene.implementation);
-  const [slow, slower] = [3000, CRAWL].map((rate) =>
-    stack.use(new HostilePeer(crawling(isArchive, good, over.signal, rate)))
-  );
-  stack.defer(() => over.abort());
-  await scene.assertFetched(await scene.fetch(slow!.host, slower!.host));
-  assert.ok(times(slower!, isArchive) >= 1);
-  assert.ok(times(slow!, isArchive) >= 2);
+function fetchInTurns(program: Program) {
+  const nodes = [file("small", noise(1, 54_000))];
+  const slow = { paths: isArchive, answers: archive };
+  return staged(program, nodes, slow, async ({ scene, crawl, peer }) => {
+    const [slow, slower] = [peer(crawl(3000)), peer(crawl())];
+    await scene.assertFetched(await scene.fetch(slow.host, slower.host));
+    assert.ok(times(slower, isArchive) >= 1);
+    assert.ok(times(slow, isArchive) >= 2);
+  });
 }
 
 function times({ asked }: HostilePeer, paths: RegExp): number {

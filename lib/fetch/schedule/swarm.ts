@@ -15,7 +15,7 @@ const NEAR = 32;
  */
 const CHOICE = { eachSeed: 16, eachPartial: 2 };
 
-/** Who brings fewer bytes a second brings next to nothing. */
+/** Who brings fewer bytes a second brings next to nothing: about what `TRICKLE` says of others' way. */
 const CRAWLING = 6500;
 
 /**
