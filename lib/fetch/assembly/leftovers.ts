@@ -1,6 +1,6 @@
 import { UnsupportedTree } from "../../errors.ts";
 import { hashNameOf } from "../../manifest/digest.ts";
-import { byDirectory, pathOf } from "../../manifest/entry.ts";
+import { byDirectory, type FileEntry, pathOf } from "../../manifest/entry.ts";
 import { FileHasher } from "../../manifest/hash_file.ts";
 import { type ContentStream, type Extent, pieceSize } from "../../manifest/layout.ts";
 import type { Manifest } from "../../manifest/manifest.ts";
@@ -33,19 +33,34 @@ export async function prepareTree(
   try {
     const fresh = Deno.readDirSync(root)[Symbol.iterator]().next().done === true;
     if (!fresh) clean(manifest, root);
-    for (const entry of manifest.entries) {
-      if (entry.kind !== "directory") continue;
-      if (fresh) Deno.mkdirSync(`${root}/${pathOf(entry)}`);
-      else ensureRealDirectory(`${root}/${pathOf(entry)}`, 0o755);
-    }
+    const empty = makeDirectories(manifest, root, fresh);
     if (!fresh) {
       const hasher = new FileHasher(hashNameOf(manifest.algorithm), { signal });
       await keep(root, assembly, states, hasher);
     }
-    createEmptyFiles(manifest, root);
+    createEmptyFiles(manifest, empty, root);
   } catch (cause) {
     throw storeError("prepare", root, cause);
   }
+}
+
+/**
+ * Makes all directories, and finds the empty files in passing: entries of a manifest that was read are
+ * made anew each time.
+ *
+ * @returns the indices of the empty files
+ */
+function makeDirectories(manifest: Manifest, root: string, fresh: boolean): number[] {
+  const empty: number[] = [];
+  let index = 0;
+  for (const entry of manifest.entries) {
+    if (entry.kind === "directory") {
+      if (fresh) Deno.mkdirSync(`${root}/${pathOf(entry)}`);
+      else ensureRealDirectory(`${root}/${pathOf(entry)}`, 0o755);
+    } else if (entry.kind === "file" && entry.size === 0) empty.push(index);
+    index++;
+  }
+  return empty;
 }
 
 /** Removes everything that is not listed, or not of the listed kind, or a symlink. */
@@ -136,9 +151,9 @@ function look(path: string): Deno.FileInfo | undefined {
   }
 }
 
-function createEmptyFiles(manifest: Manifest, root: string): void {
-  for (const entry of manifest.entries) {
-    if (entry.kind !== "file" || entry.size > 0) continue;
+function createEmptyFiles(manifest: Manifest, indices: readonly number[], root: string): void {
+  for (const index of indices) {
+    const entry = manifest.entries.at(index) as FileEntry;
     createFile({ ...entry, path: `${root}/${pathOf(entry)}` }, new Uint8Array());
   }
 }
