@@ -24,6 +24,7 @@ import { addressedSeed, fetchOnce, type Variant, variants } from "./lib/zero_sha
 
 const settings = options({ gigabytes: "10", files: "200000", variants: "never,cold" });
 const { program, runs, own } = settings;
+const loads = { files: numbers(own.files), gigabytes: numbers(own.gigabytes) };
 
 interface Outcome extends Cost {
   /** Peak memory of the server before anybody asked, and after. */
@@ -44,12 +45,12 @@ await inWorkplace(settings, async (place) => {
     [12, 20, 20],
   );
   table.row("(none)", `Deno alone: ${megabytes(runtime)} MB`);
-  for (const count of numbers(own.files)) {
+  for (const count of loads.files) {
     const load = await manyFiles(count, place.fresh("store"));
     await compare({ load, where: place.memory, chosen, place, runtime, table });
     await removeTree(load.store);
   }
-  for (const count of numbers(own.gigabytes)) {
+  for (const count of loads.gigabytes) {
     const load = await gigabytes(count, place.fresh("store", place.disk));
     await compare({ load, where: place.disk, chosen, place, runtime, table });
     await removeTree(load.store);

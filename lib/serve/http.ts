@@ -22,7 +22,7 @@ import { KnownFiles } from "./known_files.ts";
 import { ManifestFrames } from "./manifest_frames.ts";
 import { PieceDigests } from "./piece_digests.ts";
 import { PieceAnswers } from "./pieces.ts";
-import { etagOf, headersFor, notHere, say, unchanged, weakenEtag } from "./responses.ts";
+import { etagOf, headersFor, notHere, say, unchanged, VARIES, weakenEtag } from "./responses.ts";
 import { busy, type Call, Sender } from "./sender.ts";
 import type { UploadLimit } from "./upload_limit.ts";
 
@@ -31,9 +31,6 @@ const ARCHIVES: Readonly<Record<ArchiveFormat, { coding: Coding; type: string }>
   "tar.gz": { coding: "gzip", type: "application/gzip" },
   "tar.zst": { coding: "zstd", type: "application/zstd" },
 };
-
-/** What is compressed for those who understand that. */
-const VARIES = { "vary": "accept-encoding" } as const;
 
 /** A manifest of fewer bytes leaves in one packet in any case. */
 const WORTH_COMPRESSING = 1024;

@@ -9,7 +9,7 @@ import type { Holdings } from "./holdings.ts";
 import type { KnownFiles } from "./known_files.ts";
 import { PieceCounts } from "./piece_counts.ts";
 import { PieceReader } from "./piece_reader.ts";
-import { headersFor, notHere, say, unchanged, weakenEtag } from "./responses.ts";
+import { headersFor, notHere, say, unchanged, VARIES, weakenEtag } from "./responses.ts";
 import type { Call, Sender } from "./sender.ts";
 
 /** Sends pieces: those that are asked for, or one of the server's choice. */
@@ -39,7 +39,8 @@ export class PieceAnswers {
     for (let piece = route.first; piece <= route.last; piece++) {
       if (here[piece] !== 1) return say(404, `Piece ${piece} is not here`, tell(held, here));
     }
-    return unchanged(call.request, held, tell(held, here)) ?? this.#send(call, held, here, route);
+    const known = unchanged(call.request, held, { ...VARIES, ...tell(held, here) });
+    return known ?? this.#send(call, held, here, route);
   }
 
   /** The piece that was sent least of those that the client lacks. @throws DamagedImplementation */
@@ -77,8 +78,7 @@ export class PieceAnswers {
     extra: Readonly<Record<string, string>> = {},
   ): Response {
     const headers = headersFor(held, "application/octet-stream");
-    headers.set("vary", "accept-encoding");
-    for (const [name, value] of Object.entries({ ...tell(held, here), ...extra })) {
+    for (const [name, value] of Object.entries({ ...VARIES, ...tell(held, here), ...extra })) {
       headers.set(name, value);
     }
     const reader = new PieceReader(held, first, last, {

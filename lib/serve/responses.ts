@@ -5,6 +5,9 @@ export function etagOf(held: Held): string {
   return `"${held.digest}"`;
 }
 
+/** What is compressed for those who understand that. */
+export const VARIES = { "vary": "accept-encoding" } as const;
+
 /**
  * Makes the ETag that of a compressed answer: its bytes differ from one time to another, and only their
  * content stays what it was (RFC 9110, section 8.8.1).

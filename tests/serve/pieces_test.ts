@@ -102,6 +102,7 @@ Deno.test("who has a piece already is told so if it is here", async () => {
   const here = await answering.ask(`${path}/1`, { headers });
   assert.equal(here.status, 304);
   assert.equal(here.headers.get("etag"), `"${added.digest}"`);
+  assert.equal(here.headers.get("vary"), "accept-encoding");
   for (const run of ["0", "9", "1-2"]) {
     assert.equal((await answering.ask(`${path}/${run}`, { headers })).status, 404, run);
   }
