@@ -1,9 +1,14 @@
+import { Buffer } from "node:buffer";
 import { InvalidArchive, InvalidManifest, StoreFailed } from "../errors.ts";
-import { MANIFEST_NAME } from "../manifest/entry.ts";
+import { MANIFEST_NAME, MAX_SYMLINK_SIZE } from "../manifest/entry.ts";
 import { checkName } from "../manifest/safe_path.ts";
 import { storeError } from "../store/errors.ts";
 import { FOLDED_NAMES_HINT } from "../store/listing.ts";
-import { MAX_UNPACKED_ENTRIES, MAX_UNPACKED_SIZE } from "../wire/limits.ts";
+import {
+  MAX_UNPACKED_ENTRIES,
+  MAX_UNPACKED_NAMES_SIZE,
+  MAX_UNPACKED_SIZE,
+} from "../wire/limits.ts";
 import { readTar, type TarEntry } from "../wire/tar.ts";
 
 /**
@@ -40,6 +45,8 @@ class Unpacking {
   readonly #symlinks: [path: string, target: string][] = [];
   #entries = 0;
   #bytes = 0;
+  /** What the directories and symlinks take, in characters. */
+  #names = 0;
 
   constructor(root: string, onBytes: (count: number) => void) {
     this.#root = root;
@@ -72,8 +79,13 @@ class Unpacking {
         if (entry.linkname === "") {
           throw new InvalidArchive(`the symlink ${JSON.stringify(entry.path)} leads nowhere`);
         }
+        if (Buffer.byteLength(entry.linkname) > MAX_SYMLINK_SIZE) {
+          const what = `the target of the symlink ${JSON.stringify(entry.path)}`;
+          throw new InvalidArchive(`${what} has more than ${MAX_SYMLINK_SIZE} bytes`);
+        }
         this.#makeDirectories(names.slice(0, -1));
         if (this.#directories.has(path)) break;
+        this.#hold(path.length + entry.linkname.length);
         this.#symlinks.push([path, entry.linkname]);
         return;
       case "other":
@@ -98,9 +110,16 @@ class Unpacking {
     for (const name of names) {
       path = path === "" ? name : `${path}/${name}`;
       if (this.#directories.has(path)) continue;
+      this.#hold(path.length);
       this.#change("make the directory", path, (place) => Deno.mkdirSync(place, { mode: 0o755 }));
       this.#directories.set(path, undefined);
     }
+  }
+
+  #hold(characters: number): void {
+    this.#names += characters;
+    if (this.#names <= MAX_UNPACKED_NAMES_SIZE) return;
+    throw new InvalidArchive(`its names are longer than ${MAX_UNPACKED_NAMES_SIZE} together`);
   }
 
   async #writeFile(path: string, entry: TarEntry): Promise<void> {

@@ -68,10 +68,11 @@ export class Download implements Disposable {
    *   not determine the tree: then archives may help
    */
   async fromContent(crowd: Crowd): Promise<VerifiedTree | undefined> {
-    const { signal } = this.#options;
+    const { limit, signal } = this.#options;
     const manifest = await findManifest(this.#digest, crowd, {
       staging: this.#staging,
       mayShrink: (peer) => this.#compression.acceptsManifest(peer),
+      limit,
       signal,
     });
     if (manifest === undefined || manifest.ambiguous) return undefined;
@@ -91,8 +92,9 @@ export class Download implements Disposable {
    * @throws PeerFailed or PeerLied when another peer may be tried
    */
   async fromArchive(peer: Peer): Promise<VerifiedTree | undefined> {
-    const { report, signal } = this.#options;
-    const ask = () => peer.archive(this.#digest, signal);
+    const { limit, report, signal } = this.#options;
+    const pace = async (bytes: number) => await limit?.take(bytes, signal);
+    const ask = () => peer.archive(this.#digest, signal, pace);
     const archive = await patiently(peer.name, signal, ask);
     if (archive === undefined) return undefined;
     this[Symbol.dispose]();

@@ -5,6 +5,7 @@ import { windowsNameProblem } from "../manifest/safe_path.ts";
 import type { Staging } from "../store/staging.ts";
 import { SECOND_MANIFEST_MS } from "../wire/limits.ts";
 import { type Crowd, isPeerFault } from "./crowd.ts";
+import type { DownloadLimit } from "./download_limit.ts";
 import type { Member } from "./member.ts";
 import { patiently } from "./patience.ts";
 
@@ -18,6 +19,8 @@ export interface ManifestOptions {
   readonly staging: Staging;
   /** Whether it may come compressed from a peer. */
   readonly mayShrink: (peer: string) => boolean;
+  /** Waited for in the end: a manifest that took long would be asked of others as well. */
+  readonly limit?: DownloadLimit | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -31,7 +34,7 @@ export interface ManifestOptions {
 export async function findManifest(
   digest: Digest,
   crowd: Crowd,
-  { staging, mayShrink, signal }: ManifestOptions,
+  { staging, mayShrink, limit, signal }: ManifestOptions,
 ): Promise<Manifest | undefined> {
   const left = staging.readManifest();
   if (left !== undefined) {
@@ -44,6 +47,7 @@ export async function findManifest(
   const found = await new Inquiry(digest, crowd, mayShrink, signal).answer();
   if (found === undefined) return undefined;
   staging.saveManifest(found.bytes);
+  await limit?.take(found.bytes.length, signal);
   return usable(digest, found.manifest);
 }
 

@@ -115,6 +115,12 @@ export const MAX_TAR_RECORD_SIZE = 256 * 1024;
 /** Entries of an archive: as many files as the largest manifest lists. */
 export const MAX_UNPACKED_ENTRIES = 2_000_000;
 
+/**
+ * Paths of directories and symlinks of an archive, and where the latter lead, in characters: they are
+ * held in memory to its end.
+ */
+export const MAX_UNPACKED_NAMES_SIZE = 128 * 1024 * 1024;
+
 /** An unpacked archive, in bytes: its size is not known before, and a small one can become large. */
 export const MAX_UNPACKED_SIZE = 64 * 1024 ** 3;
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { PeerBusy, PeerFailed, PeerLied } from "../../lib/errors.ts";
+import { DownloadLimit } from "../../lib/fetch/download_limit.ts";
 import type { Peer } from "../../lib/fetch/peer/peer.ts";
 import { Partials } from "../../lib/serve/partials.ts";
 import { PieceFile } from "../../lib/store/piece_file.ts";
@@ -23,6 +24,26 @@ Deno.test("who has no place for an archive is asked again, and given up some tim
   assert.equal(await download.fromArchive(peerWith(3)), undefined);
   assert.equal(asked, 3);
   await assert.rejects(download.fromArchive(peerWith(Infinity)), PeerFailed);
+});
+
+Deno.test("an archive is held to the limit", async () => {
+  using scratch = new Scratch();
+  const { digest } = await addImplementation(scratch.directory("source"), [file("a", noise(1, 9))]);
+  using staging = await openStaging(scratch.directory("store"), digest);
+  const taken: number[] = [];
+  class Counting extends DownloadLimit {
+    override take(bytes: number): Promise<void> {
+      taken.push(bytes);
+      return Promise.resolve();
+    }
+  }
+  using download = downloadOf(staging, new Counting(1));
+  const archive: Peer["archive"] = async (_digest, _signal, pace) => {
+    await pace!(7);
+    return undefined;
+  };
+  await download.fromArchive({ name: "old", archive } as Peer);
+  assert.deepEqual(taken, [7]);
 });
 
 Deno.test("what comes as an archive is not given on as pieces that were verified before", async () => {

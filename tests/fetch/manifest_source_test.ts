@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
 import { PeerBusy, PeerFailed } from "../../lib/errors.ts";
 import { Crowd } from "../../lib/fetch/crowd.ts";
+import { DownloadLimit } from "../../lib/fetch/download_limit.ts";
 import type { FetchEvent } from "../../lib/fetch/events.ts";
 import { findManifest } from "../../lib/fetch/manifest_source.ts";
 import { Member } from "../../lib/fetch/member.ts";
@@ -30,6 +31,7 @@ class Inquiring implements AsyncDisposable {
   readonly scratch = new Scratch();
   readonly abort = new AbortController();
   mayShrink: (peer: string) => boolean = () => false;
+  limit: DownloadLimit | undefined;
 
   constructor(peers: Record<string, Answer>) {
     for (const [name, answer] of Object.entries(peers)) this.add(name, answer);
@@ -54,6 +56,7 @@ class Inquiring implements AsyncDisposable {
     const manifest = await findManifest(DIGEST, this.crowd, {
       staging,
       mayShrink: this.mayShrink,
+      limit: this.limit,
       signal: this.abort.signal,
     });
     if (manifest === undefined) return undefined;
@@ -81,6 +84,20 @@ class Inquiring implements AsyncDisposable {
 Deno.test("the first peer is asked, and when it answers nobody else", async () => {
   await using inquiring = new Inquiring({ one: gives(BYTES), two: gives(BYTES) });
   assert.deepEqual(await inquiring.find(), BYTES);
+  assert.deepEqual(inquiring.asked, ["one"]);
+});
+
+Deno.test("a manifest counts for the limit, and nobody else is asked while it is paid for", async () => {
+  await using inquiring = new Inquiring({ one: gives(BYTES), two: gives(BYTES) });
+  const taken: number[] = [];
+  inquiring.limit = new (class extends DownloadLimit {
+    override async take(bytes: number): Promise<void> {
+      taken.push(bytes);
+      await setTimeout(SECOND_MANIFEST_MS + 50);
+    }
+  })(1);
+  assert.deepEqual(await inquiring.find(), BYTES);
+  assert.deepEqual(taken, [BYTES.length]);
   assert.deepEqual(inquiring.asked, ["one"]);
 });
 

@@ -208,10 +208,15 @@ export class Peer implements Disposable {
     return bytes;
   }
 
-  /** The tree as a tar, decompressed; undefined if the peer has it under no route. */
+  /**
+   * The tree as a tar, decompressed; undefined if the peer has it under no route.
+   *
+   * @param pace called with the size of each part that came; the next one is read when it settles
+   */
   async archive(
     digest: Digest,
     signal: AbortSignal,
+    pace: (bytes: number) => Promise<void> = () => Promise.resolve(),
   ): Promise<AsyncIterable<Uint8Array> | undefined> {
     const routes: Route[] = [
       { kind: "tree", digest },
@@ -220,7 +225,8 @@ export class Peer implements Disposable {
     for (const route of routes) {
       const answer = await this.#getPlainly(route, signal);
       if (answer.status === 200) {
-        return route.kind === "archive" ? gunzip(answer.body(), this.name) : answer.body();
+        const body = paced(answer.body(), pace);
+        return route.kind === "archive" ? gunzip(body, this.name) : body;
       }
       using _refused = answer;
       if (answer.status !== 404 && answer.status !== 400) answer.require(200);
@@ -347,6 +353,16 @@ export class Peer implements Disposable {
 /** The header that says whether an answer may come compressed. */
 function accepting(zstd: boolean): Record<string, string> {
   return zstd ? { "accept-encoding": "zstd" } : {};
+}
+
+async function* paced(
+  body: AsyncIterable<Uint8Array>,
+  pace: (bytes: number) => Promise<void>,
+): AsyncGenerator<Uint8Array> {
+  for await (const part of body) {
+    yield part;
+    await pace(part.length);
+  }
 }
 
 /** Undoes gzip. A peer whose archive is not gzip, or ends early, has lied. */

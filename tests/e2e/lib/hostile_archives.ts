@@ -183,6 +183,18 @@ export const CASES: readonly Case[] = [
     reason: /the symlink "x" leads nowhere/,
   },
   {
+    name: "has a symlink with a longer target than any system takes",
+    archive: before(() => withContent("x", "2", text("t".repeat(65_536)))),
+    code: 4,
+    reason: /the target of the symlink "x" has more than 65535 bytes/,
+  },
+  {
+    name: "has symlinks with long targets without end",
+    archive: () => endlessSymlinks(),
+    code: 4,
+    reason: /its names are longer than \d+ together/,
+  },
+  {
     name: "lacks everything",
     archive: () => END,
     code: 4,
@@ -238,6 +250,13 @@ async function* repeat(part: Uint8Array): AsyncGenerator<Uint8Array> {
 async function* concatenateEndless(first: Uint8Array): AsyncGenerator<Uint8Array> {
   yield first;
   yield* repeat(new Uint8Array(64 * 1024));
+}
+
+async function* endlessSymlinks(): AsyncGenerator<Uint8Array> {
+  const target = text("t".repeat(65_535));
+  for (let number = 0;; number++) {
+    yield await Promise.resolve(withContent(`${number}`, "2", target));
+  }
 }
 
 /** A header that promises 8 GiB, and zeros for as long as anybody listens. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { PeerBusy, PeerFailed, PeerLied } from "../../../lib/errors.ts";
 import { Peer } from "../../../lib/fetch/peer/peer.ts";
@@ -12,7 +13,7 @@ import {
   PORT,
 } from "../../../lib/wire/limits.ts";
 import { compressFrame, hasZstd, storedFrame } from "../../../lib/wire/zstd.ts";
-import { concatenate } from "../../serve/implementations.ts";
+import { concatenate, noise } from "../../serve/implementations.ts";
 import { Rogue, say } from "../rogue.ts";
 
 /** A number in zstd.h: whether a frame says how much it holds. */
@@ -169,6 +170,28 @@ Deno.test("an archive is asked for by the route of 2008 first, then by that of .
   );
   assert.equal(await textOf(await dotnet.peer().archive(DIGEST, signal())), "packed tar");
   assert.equal(dotnet.requests.length, 2);
+});
+
+Deno.test("of an archive no more is read than it is paid for, packed or not", async () => {
+  const packed = gzipSync(noise(1, 200_000));
+  for (const route of ["implementation/", ".tar.gz"]) {
+    await using rogue = new Rogue((to, request) =>
+      request.includes(route)
+        ? say(to, "200 OK", { "content-length": packed.length }, packed)
+        : say(to, "404 Not Found", { "content-length": 0 })
+    );
+    let bytes = 0;
+    let paying = false;
+    const archive = await rogue.peer().archive(DIGEST, signal(), async (part) => {
+      assert.equal(paying, false, "one part after the other");
+      paying = true;
+      await setTimeout(1);
+      paying = false;
+      bytes += part;
+    });
+    await textOf(archive);
+    assert.equal(bytes, packed.length, route);
+  }
 });
 
 Deno.test("a peer that has it under no route gives no archive", async () => {
