@@ -139,18 +139,25 @@ export class NobodyHasIt extends ShareError {
   }
 }
 
-/** Peers had it, but none of them could deliver it; `lied` says whether any sent wrong bytes. */
+/**
+ * Peers had it, or those that were named were asked for it, but none of them could deliver it; `lied`
+ * says whether any sent wrong bytes.
+ */
 export class EveryPeerFailed extends ShareError {
+  /** @param options.named whether nobody has said that he has it: the person at the terminal has */
   constructor(
     readonly digest: string,
     readonly reasons: readonly string[],
     readonly lied: boolean,
-    options: { cause?: unknown } = {},
+    { named = false, cause }: { named?: boolean; cause?: unknown } = {},
   ) {
-    super(`Cannot fetch ${digest}: no peer that has it could deliver it\n${reasons.join("\n")}`, {
-      ...options,
+    const peers = named ? "no peer that was named" : "no peer that has it";
+    super(`Cannot fetch ${digest}: ${peers} could deliver it\n${reasons.join("\n")}`, {
+      cause,
       hint: lied
         ? "verify it on the peer named above with: 0share verify"
+        : named
+        ? 'check that "0share serve" runs there, on that port, and that the firewall lets TCP in'
         : "run the same command again: it goes on where it stopped",
     });
   }

@@ -53,6 +53,13 @@ export class Crowds implements Disposable {
     }
   }
 
+  /** Whether anybody said that he has it, or has sent some of it. */
+  get anyOffered(): boolean {
+    return [...this.#crowds.values()].some(({ members }) =>
+      members.values().some(({ offers, tally }) => offers || tally.bytes > 0)
+    );
+  }
+
   /** Why those that were given up were. */
   get troubles(): (PeerFailed | PeerLied)[] {
     return [...this.#crowds.values()].flatMap(({ troubles }) => troubles);

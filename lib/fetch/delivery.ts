@@ -1,4 +1,4 @@
-import { PeerSlow } from "../errors.ts";
+import { PeerLacks, PeerSlow } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { commit, type VerifiedTree } from "../store/commit.ts";
 import { openStaging } from "../store/staging.ts";
@@ -101,10 +101,19 @@ async function fromArchives(
       report({ kind: "connecting", peer: member.name, digest });
       const tree = await download.fromArchive(member.peer);
       if (tree !== undefined) return tree;
+      if (hasOffered(member)) crowd.drop(member, new PeerLacks(member.name, NOT_GIVEN));
     } catch (error) {
       if (error instanceof PeerSlow) slow.push(member);
       else if (isPeerFault(error)) crowd.drop(member, error);
       else throw error;
     }
   }
+}
+
+/** A seed takes out of service what turns out to be damaged when somebody asks for it. */
+const NOT_GIVEN = 'it does not give what it offered; "0share verify" there tells if it is damaged';
+
+/** Who was getting the same may have ended meanwhile. */
+function hasOffered({ offers, passing, tally }: Member): boolean {
+  return !passing && (offers || tally.bytes > 0);
 }

@@ -23,7 +23,7 @@ export interface FetchOptions extends DeliveryOptions {
  *
  * @param digests names of one and the same tree, preferred first
  * @throws NobodyHasIt when no peer answered, or none of them has it
- * @throws EveryPeerFailed when peers have it, but none could deliver it
+ * @throws EveryPeerFailed when peers have it, or were named, but none could deliver it
  * @throws NoWritableStore, StoreFailed, NetworkFailed; the signal's reason
  */
 export async function fetchImplementation(
@@ -65,6 +65,6 @@ function failure(
     digests.join(" or "),
     [...new Set(troubles.map((trouble) => trouble.message))],
     lied,
-    { cause: troubles.at(-1) },
+    { named: !crowds.anyOffered, cause: troubles.at(-1) },
   );
 }

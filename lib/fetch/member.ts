@@ -27,6 +27,8 @@ export class Member implements Disposable {
   readonly peer: Peer;
   readonly tally: Tally = { bytes: 0, wire: 0, wasted: 0, seconds: 0, questions: 0 };
   state: MemberState;
+  /** Whether it said that it has it: who was named by the user may know nothing of it. */
+  readonly offers: boolean;
   /** Why it is suspected, or gone. */
   reason: PeerFailed | PeerLied | undefined;
   /** Whether it is getting the same: then it goes away some time, and that is no failure. */
@@ -45,6 +47,7 @@ export class Member implements Disposable {
     this.peer = new Peer(where, (...how) => crawls(this, ...how));
     this.passing = offered === "partial";
     this.state = offered === "partial" ? "partial" : "seed";
+    this.offers = offered !== "unknown";
   }
 
   get name(): string {

@@ -143,6 +143,29 @@ for (const program of programs()) {
   }
 
   Deno.test({
+    name:
+      `${program.name}: who offered what turns out to be damaged is named, and what to do there`,
+    ...needs("posix"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const one = machine(directory, "one");
+      const two = directory.sandbox("two");
+      const { digest, path } = await addImplementation(one.store, [file("only", "right")]);
+      Deno.chmodSync(join(path, "only"), 0o644);
+      Deno.writeTextFileSync(join(path, "only"), "wrong");
+      const discoveryPort = freePort();
+      await using server = await serveOn(program, one, { discoveryPort });
+      const port = ["--discovery-port", String(discoveryPort), "--timeout", "1"];
+      const { code, stderr } = await run(program, ["fetch", digest, ...port], { env: two.env });
+      assert.equal(code, 3, stderr);
+      const reason =
+        "it does not give what it offered; .0share verify. there tells if it is damaged";
+      assert.match(stderr, new RegExp(`^Peer [\\d.]+:${server.port} failed: ${reason}$`, "m"));
+      assert.doesNotMatch(stderr, /Nobody has/);
+    },
+  });
+
+  Deno.test({
     name: `${program.name}: over UDP nothing is said of what has no good manifest`,
     ...needs("posix"),
     fn: async () => {

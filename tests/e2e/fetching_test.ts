@@ -147,7 +147,8 @@ for (const program of programs()) {
       env,
     });
     assert.equal(named.code, 3, named.stderr);
-    assert.match(named.stderr, /^0share: error: .*127\.0\.0\.1/ms);
+    assert.match(named.stderr, /^0share: error: .*no peer that was named .*127\.0\.0\.1/ms);
+    assert.match(named.stderr, /^0share: hint: check that "0share serve" runs there/m);
     assert.deepEqual(namesIn(store), []);
   });
 

@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { UsageError } from "../../errors.ts";
+import { NetworkFailed, UsageError } from "../../errors.ts";
 import type { Digest } from "../../manifest/digest.ts";
 import { Offers, type ReportSearch, type Search } from "./search.ts";
 
@@ -37,7 +37,10 @@ export function parseNamedPeer(text: string, defaultPort: number): NamedPeer {
 /** Finds the addresses of a host; rejects when it has none. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
 
-/** A search among named peers alone: each is said to have every digest, and asking tells. */
+/**
+ * A search among named peers alone: each is said to have every digest, and asking tells. It fails with
+ * NetworkFailed when none of them has an address.
+ */
 export class NamedSearch implements Search {
   readonly offers = new Offers();
   readonly settled: Promise<void>;
@@ -55,7 +58,10 @@ export class NamedSearch implements Search {
     this.#report({ kind: "asking", digests, how: "named" });
     // All at once: one name that the system finds no answer for keeps nobody else waiting.
     const finding = peers.map((peer) => this.#find(digests, peer));
-    this.settled = Promise.all(finding).then(() => {});
+    this.settled = Promise.all(finding).then((found) => {
+      if (!found.some(Boolean)) throw this.#noAddress(peers);
+    });
+    this.settled.catch(() => {});
   }
 
   /** Who names the machine to ask does not ask the network, nor tell it anything. */
@@ -67,14 +73,16 @@ export class NamedSearch implements Search {
     return Promise.resolve();
   }
 
-  async #find(digests: readonly Digest[], { host, port }: NamedPeer): Promise<void> {
+  /** Returns whether it has any address. */
+  async #find(digests: readonly Digest[], { host, port }: NamedPeer): Promise<boolean> {
     const addresses = isAddress(host) ? [host] : await this.#addressesOf(host);
-    if (this.#over) return;
+    if (this.#over) return true;
     for (const address of addresses) {
       for (const digest of digests) {
         this.offers.add({ peer: { address, port }, digest, state: "unknown" });
       }
     }
+    return addresses.length > 0;
   }
 
   async #addressesOf(host: string): Promise<readonly string[]> {
@@ -86,6 +94,13 @@ export class NamedSearch implements Search {
       if (!this.#over) this.#report({ kind: "trouble", reason: problem });
       return [];
     }
+  }
+
+  #noAddress(peers: readonly NamedPeer[]): NetworkFailed {
+    const hosts = peers.map(({ host }) => host).join(", ");
+    return new NetworkFailed(`Cannot ask ${hosts}: no address was found`, {
+      hint: "name the machine by its IP address",
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { UsageError } from "../../../lib/errors.ts";
+import { NetworkFailed, UsageError } from "../../../lib/errors.ts";
 import type { FetchEvent } from "../../../lib/fetch/events.ts";
 import { NamedSearch, parseNamedPeer } from "../../../lib/fetch/search/named_peer.ts";
 import type { Offer } from "../../../lib/fetch/search/search.ts";
@@ -91,6 +91,14 @@ Deno.test("a host that nobody knows is reported, and the next one is asked", asy
   const trouble = events.find(({ kind }) => kind === "trouble");
   assert.ok(trouble?.kind === "trouble");
   assert.match(trouble.reason, /no-such-host\.invalid/);
+});
+
+Deno.test("where no host has an address, that is what failed", async () => {
+  await assert.rejects(offersOf("no-such-host.invalid", "nor-this.invalid"), (error) => {
+    assert.ok(error instanceof NetworkFailed);
+    assert.match(error.message, /^Cannot ask no-such-host\.invalid, nor-this\.invalid: /);
+    return true;
+  });
 });
 
 Deno.test("a name that the system finds no answer for keeps neither others nor the end waiting", async () => {
