@@ -39,7 +39,7 @@ export class Holdings {
   readonly #manifests: ManifestCache;
   /** By path. */
   readonly #found = new Map<string, Found>();
-  /** Paths out of service, and when each may be verified again. */
+  /** Paths out of service, and when each may be verified again, in milliseconds. */
   readonly #suspended = new Map<string, { state: string | undefined; again: number }>();
   readonly #partials = new Partials();
   /** When a download was seen to be not finished yet. */
@@ -97,7 +97,7 @@ export class Holdings {
   /** Takes an implementation out of service until it verifies again; the first time, says so. */
   suspend(digest: Digest, path: string, reason: string): void {
     if (!this.#suspended.has(path)) this.#report({ kind: "damaged", digest, reason });
-    this.#suspended.set(path, { state: stateIn(path), again: Date.now() + SUSPENSION_MS });
+    this.#suspended.set(path, { state: stateIn(path), again: performance.now() + SUSPENSION_MS });
     this.#found.delete(path);
     this.#manifests.delete(path);
   }
@@ -118,7 +118,7 @@ export class Holdings {
     const suspended = this.#suspended.get(path);
     if (suspended !== undefined) {
       // Somebody may have put it right: look again when its manifest changed or time has passed.
-      if (Date.now() >= suspended.again || suspended.state !== state) {
+      if (performance.now() >= suspended.again || suspended.state !== state) {
         this.#verifyAgain(digest, path);
       }
       return undefined;

@@ -76,8 +76,17 @@ export function answering(
     const { completed } = info;
     // Not everybody waits for it, and who hangs up ends no server.
     completed?.catch(() => {});
-    const response = answerer.answer({ request, from, completed }, route);
-    return response instanceof Response ? answered(response) : response.then(answered);
+    const failed = (error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      report({ kind: "trouble", reason: `Cannot answer ${method} ${path}: ${reason}` });
+      return answered(say(500, "Internal error"));
+    };
+    try {
+      const response = answerer.answer({ request, from, completed }, route);
+      return response instanceof Response ? answered(response) : response.then(answered, failed);
+    } catch (error) {
+      return failed(error);
+    }
   };
 }
 

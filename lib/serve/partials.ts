@@ -28,6 +28,8 @@ interface Cached {
   readonly state: string;
   /** Undefined if nothing can be given of it, which need not be found out again. */
   readonly held: Held | undefined;
+  /** Whether it had pieces to give then. */
+  readonly gives: boolean;
   /** When it was looked at the last time, in milliseconds. */
   readonly looked: number;
 }
@@ -45,17 +47,20 @@ export class Partials {
     const control = pathIn(store, STAGING_PREFIX + digest);
     const now = performance.now();
     const cached = this.#cache.get(control);
-    if (cached !== undefined && now - cached.looked < LOOK_AGAIN_MS) return cached.held;
+    if (cached !== undefined && now - cached.looked < LOOK_AGAIN_MS) {
+      return cached.gives ? cached.held : undefined;
+    }
     const state = manifestState(control, "manifest", MAX_MANIFEST_SIZE);
     if (state === undefined) return undefined;
     this.#cache.delete(control);
     const held = cached?.state === state ? cached.held : read(store, digest, control);
     if (held === "unreadable") return undefined;
-    this.#cache.set(control, { state, held, looked: now });
+    const gives = held?.piecesHere?.() !== undefined;
+    this.#cache.set(control, { state, held, gives, looked: now });
     if (this.#cache.size > CACHED_DOWNLOADS) {
       this.#cache.delete(this.#cache.keys().next().value!);
     }
-    return held?.piecesHere?.() === undefined ? undefined : held;
+    return gives ? held : undefined;
   }
 }
 

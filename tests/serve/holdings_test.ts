@@ -50,9 +50,9 @@ class Fixture implements Disposable {
 
 /** Puts the clock forward for as long as it is not disposed of. */
 function later(milliseconds: number): Disposable {
-  const { now } = Date;
-  Date.now = () => now() + milliseconds;
-  return { [Symbol.dispose]: () => void (Date.now = now) };
+  const { now } = performance;
+  performance.now = () => now.call(performance) + milliseconds;
+  return { [Symbol.dispose]: () => void (performance.now = now) };
 }
 
 Deno.test("what a store has is found, with its manifest's exact bytes", async () => {

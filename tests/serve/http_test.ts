@@ -301,17 +301,21 @@ Deno.test("an answer that the system fails is broken off, and nothing is taken f
   try {
     for (const route of routes) {
       for (const coding of ["identity", "zstd"]) {
-        const bytes = async () => {
-          return await (await answering.ask(route, { headers: { "accept-encoding": coding } }))
-            .bytes();
-        };
-        await assert.rejects(bytes, /Too many open files/);
+        const answer = await answering.ask(route, { headers: { "accept-encoding": coding } });
+        if (answer.status === 200) await assert.rejects(answer.bytes(), /Too many open files/);
+        else assert.deepEqual([answer.status, await answer.text()], [500, "Internal error\n"]);
       }
     }
   } finally {
     Deno.openSync = openSync;
   }
   assert.ok(answering.events.every(({ kind }) => kind !== "damaged"));
+  // Whether it began or not, it is told why.
+  const reasons = answering.events.flatMap((event) =>
+    event.kind === "trouble" || event.kind === "sent" ? [event.reason] : []
+  );
+  assert.equal(reasons.length, 2 * routes.length);
+  for (const reason of reasons) assert.match(reason ?? "", /Too many open files/);
   for (const route of routes) {
     const response = await answering.ask(route);
     assert.equal(response.status, 200);

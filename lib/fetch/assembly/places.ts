@@ -103,7 +103,7 @@ export class Places {
     finishFile(source, first as FileEntry);
     for (const entry of others) {
       if (entry.kind === "symlink") {
-        const target = decodeTarget(this.#path(entry), Deno.readFileSync(source));
+        const target = decodeTarget(this.#path(entry), readBack(source));
         this.#symlinks.set(this.#path(entry), target);
       } else if (!copyVerified(source, this.#path(entry), entry, this.#hashName)) {
         throw new StoreFailed(
@@ -165,6 +165,14 @@ export class Places {
 
   #path(entry: FileEntry | SymlinkEntry): string {
     return `${this.#root}/${pathOf(entry)}`;
+  }
+}
+
+function readBack(path: string): Uint8Array {
+  try {
+    return Deno.readFileSync(path);
+  } catch (cause) {
+    throw storeError("read", path, cause);
   }
 }
 

@@ -20,7 +20,7 @@ export class LocalSearch implements Search {
     this.#discovery = new Discovery(digests, {
       ...options,
       report(event) {
-        answered ||= event.kind === "has";
+        answered ||= event.kind === "has" && event.state !== "pending";
         report(event);
       },
     });
