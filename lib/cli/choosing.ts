@@ -88,7 +88,7 @@ async function memoryOf(
   environment: Environment,
 ): Promise<SelectionMemory | undefined> {
   if (hasOption(call, "--refresh", "--gui") || call.command === "update") return undefined;
-  const local = isUri(target) ? [] : [resolve(target)];
+  const local = isUri(target) ? [] : [resolve(localPath(target))];
   return await SelectionMemory.of(
     memoryDirectory(environment),
     [program, ...selectArguments(call, target), ...local],
@@ -149,7 +149,7 @@ async function ask(
 /** The path of a local selections document; undefined if it is something else. */
 function selectionsFile(target: string): string | undefined {
   if (isUri(target)) return undefined;
-  const path = target.startsWith("file:///") ? target.slice("file://".length) : target;
+  const path = localPath(target);
   try {
     using file = Deno.openSync(path);
     const head = new Uint8Array(HEAD_BYTES);
@@ -159,6 +159,11 @@ function selectionsFile(target: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** 0install takes a path, or the same as a URI. */
+function localPath(target: string): string {
+  return target.startsWith("file:///") ? target.slice("file://".length) : target;
 }
 
 function isUri(target: string): boolean {

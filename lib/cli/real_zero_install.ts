@@ -12,7 +12,10 @@ export interface ZeroInstall {
   readonly openFiles?: number | undefined;
 }
 
-/** 0install could not do what was asked of it, or was not let: it has said why. */
+/**
+ * 0install could not do what was asked of it, or was not let. It has said why, so that this is no
+ * ShareError: nothing is left to be told but the exit status.
+ */
 export class ZeroInstallFailed extends Error {
   constructor(readonly ended: Ended) {
     super(`0install ended with ${ended.signal ?? ended.code}`);

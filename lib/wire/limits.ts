@@ -17,7 +17,10 @@ export const WAIT_ALONE_MS = 250;
 /** The same where peers are known: power-saving Wi-Fi holds broadcasts back for a second and more. */
 export const WAIT_WITH_PEERS_MS = 2000;
 
-/** How long after the query a further peer may still join, when one has answered already. */
+/**
+ * How long after the query a further peer is expected, when one has answered already: those that answer
+ * later join all the same.
+ */
 export const WAIT_FOR_LATE_MS = 1200;
 
 /**

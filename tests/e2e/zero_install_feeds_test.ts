@@ -72,31 +72,45 @@ for (const program of programs()) {
     assert.deepEqual(origin.log, []);
   });
 
-  test("a local feed runs its own directory with libraries from peers", async (publication) => {
-    const { application, origin, one } = publication;
-    await using _peer = await publication.peer("recipe", "offset");
-    const source = join(one.home, "source");
-    Deno.mkdirSync(source);
-    Deno.writeTextFileSync(`${source}/start`, '#!/bin/sh\ncat "$RECIPE/base"\n', { mode: 0o755 });
-    Deno.writeTextFileSync(
-      `${source}/feed.xml`,
-      `<interface xmlns="http://zero-install.sourceforge.net/2004/injector/interface">
+  for (const scheme of ["", "file://"]) {
+    test(`a local feed, as ${scheme}/…, runs its own directory with libraries from peers`, async (publication) => {
+      const { application, origin, one } = publication;
+      await using _peer = await publication.peer("recipe", "offset");
+      const source = join(one.home, "source");
+      Deno.mkdirSync(source);
+      Deno.writeTextFileSync(`${source}/start`, '#!/bin/sh\ncat "$RECIPE/base"\n', { mode: 0o755 });
+      const need = (...libraries: string[]) =>
+        Deno.writeTextFileSync(
+          `${source}/feed.xml`,
+          `<interface xmlns="http://zero-install.sourceforge.net/2004/injector/interface">
   <name>local</name><summary>local</summary>
   <implementation id="." version="0.1">
-    <command name="run" path="start"/>
-    <requires interface="${origin.uri("/recipe.xml")}">
-      <environment name="RECIPE" insert="" mode="replace"/>
-    </requires>
+    <command name="run" path="start"/>${
+            libraries.map((library) => `
+    <requires interface="${origin.uri(`/${library}.xml`)}">
+      <environment name="${library.toUpperCase()}" insert="" mode="replace"/>
+    </requires>`).join("")
+          }
   </implementation>
 </interface>`,
-    );
-    for (let time = 0; time < 2; time++) {
-      const { code, stdout, stderr } = await publication.run("run", `${source}/feed.xml`);
-      assert.deepEqual([code, stdout], [0, "base\n"], stderr);
-    }
-    assert.deepEqual(archivesAmong(origin.log), []);
-    assert.deepEqual(digestsIn(one.store), [application.parts.get("recipe")!.digest]);
-  });
+        );
+      const runs = async () => {
+        const ran = await publication.run("run", `${scheme}${source}/feed.xml`);
+        assert.deepEqual([ran.code, ran.stdout], [0, "base\n"], ran.stderr);
+        assert.deepEqual(archivesAmong(origin.log), []);
+      };
+      const digestsOf = (...names: string[]) =>
+        names.map((name) => application.parts.get(name)!.digest).sort();
+      need("recipe");
+      await runs();
+      await runs();
+      assert.deepEqual(digestsIn(one.store), digestsOf("recipe"));
+      // What is remembered of it does not count any more.
+      need("recipe", "offset");
+      await runs();
+      assert.deepEqual(digestsIn(one.store).toSorted(), digestsOf("recipe", "offset"));
+    });
+  }
 
   test("a selections document is run as it is", async (publication) => {
     const { application, origin, one } = publication;

@@ -27,7 +27,7 @@ export interface AskingOptions {
 
 /**
  * Asks the local network again and again, until it is disposed of, who has some implementations or
- * is downloading them. A search asks until it is answered; who waits wants to know what becomes of it.
+ * is downloading them. A search asks for a second; who waits wants to know what becomes of it.
  */
 export class Asking implements AsyncDisposable {
   readonly #options: AskingOptions;
