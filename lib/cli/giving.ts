@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { pause } from "../fetch/pause.ts";
+import { pause } from "../fetch/peer/pause.ts";
 import { Asking } from "../fetch/search/asking.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { networkInterfaces } from "../net/interfaces.ts";

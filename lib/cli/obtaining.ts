@@ -1,5 +1,5 @@
 import { NobodyHasIt } from "../errors.ts";
-import { pause } from "../fetch/pause.ts";
+import { pause } from "../fetch/peer/pause.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { findImplementation } from "../store/lookup.ts";
 import { WAITING_PAUSE_MS } from "../wire/limits.ts";

@@ -1,4 +1,4 @@
-import { pause } from "../fetch/pause.ts";
+import { pause } from "../fetch/peer/pause.ts";
 import { type Answer, Asking } from "../fetch/search/asking.ts";
 import { Turns } from "../fetch/search/turns.ts";
 import type { Digest } from "../manifest/digest.ts";

@@ -6,7 +6,7 @@ import type { PieceCheck } from "./assembly/piece_check.ts";
 import type { Pieces } from "./assembly/pieces.ts";
 import type { Crowd } from "./crowd.ts";
 import type { Member } from "./member.ts";
-import { pause } from "./pause.ts";
+import { pause } from "./peer/pause.ts";
 import { TakingTurns } from "./taking_turns.ts";
 
 /** What a seed may take to give piece digests: it reads everything before, maybe for others first. */

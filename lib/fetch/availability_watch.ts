@@ -10,7 +10,7 @@ import {
 } from "../wire/limits.ts";
 import type { Member } from "./member.ts";
 import { noPlace } from "./patience.ts";
-import { pause } from "./pause.ts";
+import { pause } from "./peer/pause.ts";
 
 /** How often it is looked whether news have become urgent, in milliseconds. */
 const LOOK_MS = 250;

@@ -1,4 +1,4 @@
-import { pause } from "./pause.ts";
+import { pause } from "./peer/pause.ts";
 
 /** How much may come at once after a silence, in seconds of the rate. */
 const BURST_S = 0.1;

@@ -1,6 +1,6 @@
 import { PeerBusy, PeerFailed } from "../errors.ts";
 import { AT_ONCE_MS, MAX_BUSY_ANSWERS, RETRIES_MS } from "../wire/limits.ts";
-import { pause } from "./pause.ts";
+import { pause } from "./peer/pause.ts";
 
 /** Before anything came of a peer: whoever names a machine where nobody listens is not to wait long. */
 const RETRIES = RETRIES_MS.slice(0, 2);

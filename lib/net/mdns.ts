@@ -5,8 +5,8 @@ import { isLinkLocal, type NetworkInterface } from "./interfaces.ts";
 
 /** Where multicast DNS is spoken (RFC 6762, section 3). */
 export const MDNS_PORT = 5353;
-export const MDNS_GROUP_4 = "224.0.0.251";
-export const MDNS_GROUP_6 = "ff02::fb";
+const MDNS_GROUP_4 = "224.0.0.251";
+const MDNS_GROUP_6 = "ff02::fb";
 
 /** What is sent to the group is to have this TTL (RFC 6762, section 11): whoever checks, checks for it. */
 const TTL = 255;

@@ -1,15 +1,11 @@
-/** Names of everything that the serving role must not be able to do. */
-export type Power = "read" | "write" | "env" | "run" | "ffi" | "sys" | "net" | "import";
-
+/** What the serving role must not be able to do; nor to read more than the stores. */
 const FORBIDDEN = ["write", "run", "env", "ffi"] as const;
 
 /** Which of the powers that serving must not have this thread has. Asks nobody and never prompts. */
-export function forbiddenPowers(): Power[] {
-  const powers: Power[] = FORBIDDEN.filter((name) =>
+export function forbiddenPowers(): Deno.PermissionName[] {
+  return [...FORBIDDEN, "read" as const].filter((name) =>
     Deno.permissions.querySync({ name }).state === "granted"
   );
-  if (Deno.permissions.querySync({ name: "read" }).state === "granted") powers.push("read");
-  return powers;
 }
 
 /**

@@ -1,3 +1,5 @@
+import { setTimeout as elapse } from "node:timers/promises";
+
 /** How long between two looks at a lock that another process has. */
 const POLL_MS = 100;
 
@@ -72,17 +74,7 @@ async function within(milliseconds: number, promise: Promise<boolean>): Promise<
   }
 }
 
-function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal!.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, milliseconds);
-    signal?.addEventListener("abort", abort, { once: true });
-  });
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await elapse(milliseconds, undefined, signal && { signal }).catch(() => {});
+  signal?.throwIfAborted();
 }

@@ -147,7 +147,7 @@ function openLockFile(control: string): Deno.FsFile | undefined {
  * Disposing of it gives the lock back and leaves what is there to be continued later, unless
  * nothing could be: without a saved manifest, everything is removed.
  */
-export class Staging implements Disposable, AsyncDisposable {
+export class Staging implements Disposable {
   /** The directory that becomes the implementation; it exists, unless `alreadyStored`. */
   readonly tree: string;
   /** Where the implementation was already when the lock was got: then nothing is to be built. */
@@ -259,11 +259,6 @@ export class Staging implements Disposable, AsyncDisposable {
     } finally {
       this.#close();
     }
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    this[Symbol.dispose]();
-    return Promise.resolve();
   }
 
   /** The time of the lock file says when staging was last used: see `sweepStale`. */

@@ -33,7 +33,10 @@ async function begin(
   const members = peers.map((peer) => transferring.add(peer));
   return {
     ...{ abort, assembly, check, crowd, doubts, members, peers, pieces, stream },
-    [Symbol.dispose]: () => transferring[Symbol.dispose](),
+    [Symbol.dispose]() {
+      doubts[Symbol.dispose]();
+      transferring[Symbol.dispose]();
+    },
   };
 }
 

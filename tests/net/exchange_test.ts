@@ -129,11 +129,19 @@ Deno.test({
   },
 });
 
-Deno.test("an interface that comes later, or cannot be joined, does no harm", () => {
-  using socket = new QuerySocket(freePort(), []);
-  socket.update([DEAD]);
-  socket.update([LOOPBACK6]);
-  socket.update([]);
+Deno.test("interfaces that come and go, or cannot be joined, keep nobody from being answered", async () => {
+  const port = freePort();
+  const socket = new QuerySocket(port, []);
+  const echoing = echo(socket);
+  try {
+    for (const interfaces of [[DEAD], [LOOPBACK6], [DEAD, LOOPBACK6], []]) {
+      socket.update(interfaces);
+      assert.deepEqual(await ask([LOOPBACK4], port), ["127.0.0.1: 127.0.0.1 hello"]);
+    }
+  } finally {
+    socket[Symbol.dispose]();
+    await echoing;
+  }
 });
 
 Deno.test("only an IPv4 address in its IPv6 form is taken for one", () => {

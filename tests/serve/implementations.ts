@@ -77,7 +77,10 @@ export function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffe
 /** Bytes that no coding makes fewer. */
 export function incompressible(seed: number, size: number): Uint8Array<ArrayBuffer> {
   const cipher = createCipheriv("aes-128-ctr", new Uint8Array(16).fill(seed), new Uint8Array(16));
-  return new Uint8Array(cipher.update(new Uint8Array(size)));
+  const bytes = new Uint8Array(cipher.update(new Uint8Array(size)));
+  // It is kept until then; nothing follows.
+  cipher.final();
+  return bytes;
 }
 
 /** Letters in which no part looks like another. */

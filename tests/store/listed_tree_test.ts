@@ -298,7 +298,6 @@ Deno.test({
 
 Deno.test({
   name: "a file that cannot be asked what it is, is not left open",
-  sanitizeResources: true,
   ...needs("posix"),
   async fn() {
     using fixture = new Fixture();

@@ -66,10 +66,10 @@ export interface ScheduleOptions {
 }
 
 /** The requests that a fetch has in flight in all: measured, see `Schedule`. */
-export const MAX_FLIGHTS = 14;
+const MAX_FLIGHTS = 14;
 
 /** How many asks may bring the same piece at once: the second is for when the first is late. */
-export const MAX_FLIGHTS_OF_PIECE = 2;
+const MAX_FLIGHTS_OF_PIECE = 2;
 
 /**
  * What is known at one moment about pieces, peers and asks, kept consistent. The rules (`first.ts`,

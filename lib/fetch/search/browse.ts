@@ -14,6 +14,7 @@ import {
   WAIT_FOR_LATE_MS,
 } from "../../wire/limits.ts";
 import { formatRoute } from "../../wire/routes.ts";
+import { pause } from "../peer/pause.ts";
 import type { PeerAddress } from "../peer/peer.ts";
 import { plainHead } from "../peer/plain_http.ts";
 import type { Offers, ReportSearch } from "./search.ts";
@@ -140,7 +141,7 @@ export class Browse implements AsyncDisposable {
     const timer = setTimeout(() => stop.abort(), STORE_ANSWER_MS);
     try {
       if (id !== undefined) {
-        await delay(OWN_STORE_DELAY_MS, signal);
+        await pause(OWN_STORE_DELAY_MS, signal);
         if (this.#options.isAnswered()) return;
       }
       const digest = await hasAny(peer, this.#digests, signal);
@@ -185,13 +186,4 @@ async function hasAny(
   if (named !== undefined || digests.length === 1) return named ?? digests[0];
   for (const digest of digests) if ((await ask([digest])).status === 200) return digest;
   return undefined;
-}
-
-async function delay(milliseconds: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, milliseconds);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
-  signal.throwIfAborted();
 }
