@@ -46,6 +46,8 @@ const { code } = await new Deno.Command(compiler, {
     "main.ts",
   ],
   cwd: ROOT,
+  // It says what it could not download.
+  stderr: "inherit",
 }).output();
 Deno.exitCode = code;
 

@@ -255,7 +255,8 @@ function nobody({ peers }: FetchSettings, wait: number): { asked: string; hint: 
   return {
     asked: `no answer from the local network within ${wait / 1000} seconds`,
     hint:
-      'check that "0share serve" runs on a machine that has it and that its firewall lets UDP ' +
-      `and TCP port ${PORT} in; name it with -H HOST, or wait longer with --timeout 5`,
+      'check that "0share serve" runs on a machine that has it, that its firewall lets UDP and ' +
+      `TCP port ${PORT} in, and the firewall here answers from UDP port ${PORT}; name it with ` +
+      "-H HOST, or wait longer with --timeout 5",
   };
 }

@@ -20,6 +20,7 @@ import { readTar, type TarEntry } from "../wire/tar.ts";
  * never over something that is there; symlinks come last, so that nothing goes through one.
  *
  * @param root an empty directory
+ * @returns the paths of its executable files
  * @param onBytes called with the number of content bytes after each write
  * @throws InvalidArchive when it says what no archive of an implementation may say
  * @throws StoreFailed when it cannot be written; what `archive` throws; the signal's reason
@@ -28,16 +29,18 @@ export async function unpackArchive(
   archive: AsyncIterable<Uint8Array>,
   root: string,
   options: { signal: AbortSignal; onBytes: (count: number) => void },
-): Promise<void> {
+): Promise<Set<string>> {
   const unpacking = new Unpacking(root, options.onBytes);
   for await (const entry of readTar(archive)) {
     options.signal.throwIfAborted();
     await unpacking.take(entry);
   }
   unpacking.finish();
+  return unpacking.executables;
 }
 
 class Unpacking {
+  readonly executables = new Set<string>();
   readonly #root: string;
   readonly #onBytes: (count: number) => void;
   /** Directories that were made here, and the modification times they get in the end. */
@@ -73,6 +76,10 @@ class Unpacking {
         if (names.length === 0) break;
         this.#makeDirectories(names.slice(0, -1));
         await this.#writeFile(path, entry);
+        if (entry.executable) {
+          this.#hold(path.length);
+          this.executables.add(path);
+        }
         return;
       case "symlink":
         if (names.length === 0) break;

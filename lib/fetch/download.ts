@@ -109,8 +109,9 @@ export class Download implements Disposable {
         peers: 1,
       });
     try {
-      await unpackArchive(archive, this.#staging.tree, { signal, onBytes });
-      return await sealUnpacked(this.#staging, { signal });
+      const executables = await unpackArchive(archive, this.#staging.tree, { signal, onBytes });
+      const keepsModes = Deno.build.os !== "windows";
+      return await sealUnpacked(this.#staging, keepsModes ? { signal } : { signal, executables });
     } catch (cause) {
       // Nothing of a wrong archive is worth keeping: which files are right is not known.
       this.#staging.reset();

@@ -10,6 +10,11 @@ export interface GenerateOptions {
   signal?: AbortSignal | undefined;
   /** Told how many more bytes of files were read, at least once a mebibyte. */
   onBytes?: ((count: number) => void) | undefined;
+  /**
+   * The manifest's paths of the files that are executable, for a system that does not keep that, as
+   * Windows; where it is left out, the files' modes tell.
+   */
+  executables?: ReadonlySet<string> | undefined;
 }
 
 /**
@@ -41,8 +46,10 @@ class Generator {
   readonly #root: string;
   readonly #old: boolean;
   readonly #hasher: FileHasher;
+  readonly #executables: ReadonlySet<string> | undefined;
 
   constructor(algorithm: Algorithm, root: string, options: GenerateOptions) {
+    this.#executables = options.executables;
     this.#root = root;
     this.#old = algorithm === "sha1";
     this.#hasher = new FileHasher(hashNameOf(algorithm), options);
@@ -87,7 +94,8 @@ class Generator {
   }
 
   async #addFile(directory: string, name: string, info: Deno.FileInfo): Promise<void> {
-    const path = `${this.#root}/${join(directory, name)}`;
+    const inside = join(directory, name);
+    const path = `${this.#root}/${inside}`;
     const hash = await this.#hasher.hash(path, info);
     this.entries.push({
       kind: "file",
@@ -96,7 +104,7 @@ class Generator {
       hash,
       size: info.size,
       mtime: secondsOf(info, path),
-      executable: ((info.mode ?? 0) & 0o111) !== 0,
+      executable: this.#executables?.has(inside) ?? ((info.mode ?? 0) & 0o111) !== 0,
     });
   }
 }

@@ -132,7 +132,8 @@ export async function sealUnpacked(
       const expected = staging.readManifest();
       if (expected !== undefined) writeManifest(tree, [expected]);
       else removeTree(`${tree}/${MANIFEST_NAME}`);
-      await verifyTree(digest, tree, { signal: options.signal });
+      const { executables, signal } = options;
+      await verifyTree(digest, tree, { executables, signal });
       throw new StoreFailed(`Cannot verify ${JSON.stringify(tree)}: it changes meanwhile`);
     }
     return await sealTree(staging, manifest, { ...options, contents: "hashed while written" });

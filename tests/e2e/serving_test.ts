@@ -8,7 +8,7 @@ import { addImplementation, type Implementation, streamOf } from "../serve/imple
 import { needs } from "../skips.ts";
 import { file } from "../vectors/trees.ts";
 import { freePort, LARGER, LINKED, machine, serveOn, SMALL } from "./lib/machine.ts";
-import { programs, start } from "./lib/program.ts";
+import { programs, run, start } from "./lib/program.ts";
 import { chunksOf, openRequest, type RawOptions, rawRequest } from "./lib/raw_http.ts";
 import { TemporaryDirectory } from "./lib/sandbox_env.ts";
 import type { Server } from "./lib/server.ts";
@@ -42,6 +42,37 @@ async function withServer(
 }
 
 for (const program of programs()) {
+  Deno.test({
+    name:
+      `${program.name}: a store that is none is refused, and what stands in the way of one is told`,
+    ...needs("linux", "root"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const one = machine(directory, "one");
+      const [text, closed] = ["text", "closed"].map((name) => join(directory.path, name));
+      Deno.writeTextFileSync(text!, "");
+      Deno.mkdirSync(closed!, { mode: 0o300 });
+      const options = ["-p", "0", "--discovery-port", String(freePort())];
+      const none = await run(program, ["serve", "--allow-read", text!], { env: one.env });
+      assert.deepEqual([none.code, none.stdout], [2, ""]);
+      assert.match(none.stderr, /^0share: error: Cannot serve ".*text": it is not a directory$/m);
+      const stores = ["later", "closed"].flatMap((name) => [
+        "--allow-read",
+        join(directory.path, name),
+      ]);
+      // Root without its power to read everything.
+      const prefix = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+      await using server = start(program, ["serve", ...options, ...stores], {
+        env: one.env,
+        prefix,
+      });
+      await server.output(/listening for requests/);
+      const { stderr } = await server.stop();
+      assert.match(stderr, /^0share: warning: Store ".*later" is not there yet$/m);
+      assert.match(stderr, /^0share: warning: Cannot read store ".*closed": .*denied/m);
+    },
+  });
+
   Deno.test(`${program.name}: the manifest and any range of the content are had exactly`, async () => {
     await withServer(program, async ({ port }, implementation) => {
       const { digest, manifestBytes } = implementation;

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { UnsupportedTree } from "../../lib/errors.ts";
 import { ALGORITHMS } from "../../lib/manifest/digest.ts";
 import { digestOf } from "../../lib/manifest/digest_of.ts";
+import { pathOf } from "../../lib/manifest/entry.ts";
 import { generateManifest } from "../../lib/manifest/generate.ts";
 import { formatManifest, parseManifest } from "../../lib/manifest/manifest.ts";
 import { buildTree } from "../vectors/build.ts";
@@ -191,6 +192,18 @@ Deno.test({
     ]);
     assert.deepEqual(manifest, await generateManifest("sha256new", `${root.path}/real`));
   },
+});
+
+Deno.test("which files are executable is taken from who knows, where the system does not", async () => {
+  using root = temporaryDirectory();
+  buildTree(root.path, [directory("d"), file("d/run", "a"), file("run", "b", { mode: 0o755 })]);
+  const { entries } = await generateManifest("sha256new", root.path, {
+    executables: new Set(["d/run"]),
+  });
+  const executables = [...entries].flatMap((entry) =>
+    entry.kind === "file" ? [[pathOf(entry), entry.executable]] : []
+  );
+  assert.deepEqual(executables, [["run", false], ["d/run", true]]);
 });
 
 Deno.test("refuses a root that is not a directory, and fails for one that is not there", async () => {

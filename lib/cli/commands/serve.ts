@@ -87,7 +87,7 @@ export const serve: Command = {
     const named = parsed.all("allow-read").map((directory) => resolve(directory));
     const stores = named.length > 0 ? named : [...new Set(storeLocations(environment))];
     const options = {
-      stores: readable(stores, output),
+      stores: readable(stores, output, named.length > 0),
       port: integerOption(parsed, "port", { min: 0, max: 65535 }) ?? PORT,
       discoveryPort: integerOption(parsed, "discovery-port", { min: 1, max: 65535 }) ?? PORT,
       allow: parsed.all("allow"),
@@ -133,16 +133,35 @@ async function untilInterrupted(server: Serving, isIdle: () => boolean): Promise
 }
 
 /** The stores that this process may read; Deno would ask the person about the others, again and again. */
-function readable(stores: readonly string[], output: Output): string[] {
+function readable(stores: readonly string[], output: Output, named: boolean): string[] {
   const permitted = stores.filter((store) => {
     const missing = pathsOfStore(store).find((path) => !isReadable(path));
     if (missing !== undefined) output.warning(notPermitted(store, missing));
     return missing === undefined;
   });
+  for (const store of permitted) look(store, output, named);
   if (permitted.length > 0) return permitted;
   throw new ShareError("Cannot serve: this process is not permitted to read any store", {
     hint: "run it as: deno run --allow-net --allow-read=STORE main.ts serve --allow-read STORE",
   });
+}
+
+/** Says what is wrong with a store. @throws UsageError when it was named, and cannot become one */
+function look(store: string, output: Output, named: boolean): void {
+  try {
+    Deno.readDirSync(store)[Symbol.iterator]().next();
+  } catch (error) {
+    // It may appear later.
+    const missing = error instanceof Deno.errors.NotFound;
+    if (missing && !named) return;
+    if (named && error instanceof Deno.errors.NotADirectory) {
+      throw new UsageError(`Cannot serve "${store}": it is not a directory`);
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    output.warning(
+      missing ? `Store "${store}" is not there yet` : `Cannot read store "${store}": ${reason}`,
+    );
+  }
 }
 
 function notPermitted(store: string, missing: string): string {
