@@ -8,6 +8,9 @@ export const WRAPPED = ["0install", "0launch"] as const;
 
 export type Wrapped = typeof WRAPPED[number];
 
+/** For a pattern of the shell: what is UTF-8 in any locale. A range is not the same in each. */
+const PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%+,./:=@_~\\ -";
+
 /** What a wrapper calls. */
 export interface WrapperTarget {
   /** The words of the command that runs this program, the first one an absolute path. */
@@ -21,7 +24,8 @@ export interface WrapperTarget {
 /**
  * A POSIX shell script that stands for `program` in a directory early on the PATH. It sends what
  * may download implementations through 0share and the rest straight to the real one behind it, by
- * `exec`; so it does with everything when 0share is gone. It starts no process of its own.
+ * `exec`; so it does with everything when 0share is gone, and with words that are not UTF-8, which
+ * Deno cannot pass on. It starts no process of its own, but for `iconv` where words are not plain.
  */
 export function wrapperText(program: Wrapped, target: WrapperTarget): string {
   const [share] = target.command;
@@ -54,6 +58,23 @@ find_real() {
   IFS=$old_ifs
 }
 
+# Whether all words are known to be UTF-8: where there is no iconv, only plain ones are.
+are_utf8() {
+  case "$*" in
+  *[!${PLAIN}]*)
+    printf '%s\\n' "$@" | iconv -f UTF-8 -t UTF-16
+    ;;
+  esac
+} >/dev/null 2>&1
+
+# Becomes 0share, which calls $1 with the rest; returns when it could not, as not all is UTF-8.
+through_0share() {
+  are_utf8 "$PWD" "$HOME" "$PATH" "$@" || return
+  real_0install=$1
+  shift
+  exec ${command} --real "$real_0install" --open-files "$(ulimit -n)" -- "$@"
+}
+
 find_real ${program}
 if [ -z "$found" ]; then
   echo "${program}: not found behind the wrapper of 0share on the PATH" >&2
@@ -61,17 +82,17 @@ if [ -z "$found" ]; then
 fi
 real=$found
 ${usable.join(" && ")} || exec "$real" "$@"
-${program === "0install" ? THROUGH_0INSTALL(command) : THROUGH_0LAUNCH(command)}
+${program === "0install" ? AS_0INSTALL : AS_0LAUNCH}
 exec "$real" "$@"
 `;
 }
 
 /** Options that may stand before the sub-command are skipped to find it. */
-const THROUGH_0INSTALL = (command: string) =>
-  `for word; do
+const AS_0INSTALL = `for word; do
   case $word in
   ${DOWNLOADING.join(" | ")})
-    exec ${command} --real "$real" --open-files "$(ulimit -n)" -- "$@"
+    through_0share "$real" "$@"
+    break
     ;;
   -[cgorv] | --console | --gui | --offline | --refresh | --verbose | --with-store=*) ;;
   *) break ;;
@@ -79,14 +100,11 @@ const THROUGH_0INSTALL = (command: string) =>
 done`;
 
 /** It is "0install run" by another name. */
-const THROUGH_0LAUNCH = (command: string) =>
-  `case \${1-} in
+const AS_0LAUNCH = `case \${1-} in
 "" | -h | --help | -V | --version) ;;
 *)
   find_real 0install
-  if [ -n "$found" ]; then
-    exec ${command} --real "$found" --open-files "$(ulimit -n)" -- run "$@"
-  fi
+  [ -n "$found" ] && through_0share "$found" run "$@"
   ;;
 esac`;
 

@@ -106,6 +106,22 @@ for (const program of programs()) {
     }
   });
 
+  test("the program gets an argument as it is, also one that is not UTF-8", async (wrapped) => {
+    const { publication, bin } = wrapped;
+    const { application, origin } = publication;
+    await using _peer = await publication.peer(...ALL);
+    await wrapped.wrap(bin);
+    // In UTF-8 it comes from the peer first; in Latin-1 0install has it by then.
+    for (const [format, hex] of [["\\303\\251", "c3 a9"], ["\\351", "e9"]] as const) {
+      for (const call of ["0install run", "0launch"]) {
+        const line = `${call} ${application.uri} "$(printf '${format}')"`;
+        const { stdout, stderr } = await wrapped.sh(`${line} | head -n 1 | od -An -tx1`);
+        assert.equal(stdout, ` 61 72 67 75 6d 65 6e 74 73 3a 20 ${hex} 0a\n`, stderr);
+      }
+    }
+    assert.deepEqual(archivesAmong(origin.log), []);
+  });
+
   test("everything else is the real one's, to the byte", async (wrapped) => {
     const { publication, bin } = wrapped;
     await wrapped.wrap(bin);

@@ -25,9 +25,20 @@ class Directories {
 
   /** Calls a program by its name, in a shell of its own. */
   call(shell: string, name: string, args: readonly string[]): string[] {
-    const { stdout, stderr } = new Deno.Command(shell, {
-      args: [`${this.directory.path}/early/${name}`, ...args],
-      env: { PATH: this.path },
+    return this.#lines(shell, [`${this.directory.path}/early/${name}`, ...args]);
+  }
+
+  /** The same with what a shell makes of `words`, which need not be UTF-8, behind other commands. */
+  callWith(shell: string, name: string, words: string, before: string): string[] {
+    const line = `${before}; ${shell} ${this.directory.path}/early/${name} ${words}`;
+    return this.#lines("/bin/sh", ["-c", line]);
+  }
+
+  #lines(command: string, args: readonly string[]): string[] {
+    const { stdout, stderr } = new Deno.Command(command, {
+      args: [...args],
+      // With the programs of the system.
+      env: { PATH: `${this.path}:/usr/bin:/bin` },
       clearEnv: true,
     }).outputSync();
     const decoder = new TextDecoder();
@@ -78,6 +89,104 @@ for (const shell of SHELLS) {
     },
   });
 }
+
+/** Prints the last argument in hexadecimal. */
+const SHOW_BYTES = `#!/bin/sh
+for word; do :; done
+printf %s "$word" | od -An -v -tx1 | tr -d ' \\n'
+echo
+`;
+
+/** A word of the shell that stands for these bytes. */
+function bytesForShell(bytes: Uint8Array): string {
+  const octal = [...bytes].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`);
+  return `"$(printf '${octal.join("")}')"`;
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+for (const shell of SHELLS) {
+  Deno.test({
+    name:
+      `in ${shell}, what is not UTF-8 goes to the real program as it is, all else through 0share`,
+    ...needs("posix"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const directories = new Directories(directory);
+      const share = directories.write("share/0share", "#!/bin/sh\necho 0share\n");
+      for (const program of WRAPPED) {
+        directories.write(`late/${program}`, SHOW_BYTES);
+        const text = wrapperText(program, { command: [share], files: [], options: [] });
+        directories.write(`early/${program}`, text);
+      }
+      const encoder = new TextEncoder();
+      const part = fc.oneof(
+        fc.string({ unit: "binary", maxLength: 3 })
+          .map((text) => encoder.encode(text.replaceAll("\0", "_"))),
+        fc.uint8Array({ min: 1, maxLength: 3 }),
+        // Too long, of a surrogate, too great, and cut off.
+        fc.constantFrom([0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xe2, 0x82])
+          .map((bytes) => new Uint8Array(bytes)),
+      );
+      fc.assert(
+        fc.property(
+          fc.array(part, { maxLength: 3 }),
+          fc.constantFrom("C", "C.UTF-8"),
+          fc.constantFrom(...WRAPPED),
+          (parts, locale, program) => {
+            // The shell takes newlines from the end.
+            const bytes = new Uint8Array([...parts.flatMap((part) => [...part]), 0x2e]);
+            const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+            const words = `run ${bytesForShell(bytes)}`;
+            assert.deepEqual(
+              directories.callWith(shell, program, words, `export LC_ALL=${locale}`),
+              [isUtf8(bytes) ? "0share" : hex],
+            );
+          },
+        ),
+        { numRuns: 100 },
+      );
+    },
+  });
+}
+
+Deno.test({
+  name: "where 0share could not work, or nobody can tell, the real program is called",
+  ...needs("posix"),
+  fn: async () => {
+    await using directory = new TemporaryDirectory();
+    const directories = new Directories(directory);
+    const share = directories.write("share/0share", "#!/bin/sh\necho 0share\n");
+    directories.write("late/0install", "#!/bin/sh\necho real\n");
+    const text = wrapperText("0install", { command: [share], files: [], options: [] });
+    directories.write("early/0install", text);
+    const latin = "$(printf 'caf\\351')";
+    for (
+      const [before, words, expected] of [
+        [":", "run é", "0share"],
+        [`PATH=${directories.path}`, "run a", "0share"],
+        [`PATH=${directories.path}`, "run é", "real"],
+        [`export PATH="$PATH:/${latin}"`, "run a", "real"],
+        [`export HOME="/${latin}"`, "run a", "real"],
+        [
+          `cd ${directory.path}; mkdir "${latin}"; cd "${latin}"; trap 'rmdir "$PWD"' EXIT`,
+          "run a",
+          "real",
+        ],
+      ] as const
+    ) {
+      const lines = directories.callWith("/bin/sh", "0install", words, before);
+      assert.deepEqual(lines, [expected], before);
+    }
+  },
+});
 
 Deno.test({
   name: "only what may download goes through 0share",
