@@ -9,6 +9,7 @@ import { formatName, Names } from "./names.ts";
 import { parseOptions } from "./options.ts";
 import { Output } from "./output.ts";
 import { tellError } from "./tell_error.ts";
+import { refuseUndecodable } from "./undecodable.ts";
 
 /** These say nothing of implementations before they know what to do: names are not prepared for them. */
 const NAMELESS: ReadonlySet<string> = new Set(["run", "0install"]);
@@ -28,6 +29,7 @@ export async function run(args: readonly string[]): Promise<number> {
       return EXIT.done;
     }
     const { command, rest } = await chooseCommand(args);
+    refuseUndecodable(args);
     const parsed = parseOptions(command.arrange?.(rest) ?? rest, command.options);
     if (parsed.has("help")) {
       output.result(commandHelp(command).trimEnd());

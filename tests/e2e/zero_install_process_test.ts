@@ -87,6 +87,11 @@ for (const { program, becomes } of WAYS) {
     assert.equal(stdout.split("\n")[0], `arguments: x ${args.join(" ")}`);
   });
 
+  test("a replacement character that was typed is an argument like any other", async (publication) => {
+    const { stdout, stderr } = await publication.run("run", publication.application.uri, "\ufffd");
+    assert.equal(stdout.split("\n")[0], "arguments: \ufffd", stderr);
+  });
+
   test("the program reads standard input", async (publication) => {
     const { env } = publication.one;
     const { uri } = publication.application;
@@ -218,6 +223,27 @@ for (const { program, becomes } of WAYS) {
   });
 
   if (!becomes) continue;
+
+  // Who may not call native code may not read either what tells it.
+  Deno.test({
+    name: `${program.name}: an argument that is not UTF-8 is refused, as it would be changed`,
+    ...needs("linux"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const { one, real } = withImpatient(directory);
+      const prefix = ["sh", "-c", 'exec "$@" "$(printf "caf\\351")"', "sh"];
+      const calls = [["run", "URI"], ["download"], ["0install", "--real", real, "--", "list"]];
+      for (const args of calls) {
+        const { code, stdout, stderr } = await run(program, args, { ...one, prefix });
+        assert.equal(stdout, "");
+        assert.notEqual(code, 0, stderr);
+        // Deno 2.6 does not even start the program.
+        if (/panicked|invalid UTF-8/.test(stderr)) continue;
+        assert.equal(code, 2, stderr);
+        assert.match(stderr, /error: .*"caf\ufffd": it is not UTF-8\n0share: hint: .*0install/);
+      }
+    },
+  });
 
   test("0share becomes the program: there is no process between", async (publication) => {
     await using running = publication.start("run", publication.application.uri, "pid");
