@@ -22,10 +22,14 @@ export function findProgram(name: string, search: ProgramSearch): string | undef
 /** Every program of that name on the PATH, in order. */
 export function programsOnPath(name: string, { path, os }: ProgramSearch): string[] {
   const file = os === "windows" ? `${name}.exe` : name;
-  return path.split(delimiter)
-    // An empty entry is the working directory.
-    .map((directory) => directory === "" ? `./${file}` : `${directory}/${file}`)
+  return directoriesOnPath(path)
+    .map((directory) => `${directory}/${file}`)
     .filter((candidate) => isExecutable(candidate, os));
+}
+
+/** The directories of the PATH, in order; an empty entry is the working directory. */
+export function directoriesOnPath(path: string): string[] {
+  return path.split(delimiter).map((directory) => directory === "" ? "." : directory);
 }
 
 /** Whether a file is a wrapper that `wrapperText` made. */

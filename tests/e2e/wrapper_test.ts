@@ -35,11 +35,13 @@ class Wrapped {
   }
 
   async wrap(...args: string[]): Promise<Answer> {
+    return await this.sh(this.wrapLine(...args));
+  }
+
+  wrapLine(...args: string[]): string {
     const { program, discoveryPort } = this.publication;
     const command = program.command.map((word) => `'${word}'`).join(" ");
-    return await this.sh(
-      `${command} wrap ${args.join(" ")} --discovery-port ${discoveryPort} --no-share`,
-    );
+    return `${command} wrap ${args.join(" ")} --discovery-port ${discoveryPort} --no-share`;
   }
 }
 
@@ -220,11 +222,22 @@ for (const program of programs()) {
     const { code, stderr } = await wrapped.wrap(away);
     assert.equal(code, 0);
     assert.match(stderr, /warning: .*is not before .* on the PATH/);
-    const none = await wrapped.sh(
-      `PATH=/usr/bin:/bin; ${program.command.map((word) => `'${word}'`).join(" ")} wrap`,
-    );
+    const none = await wrapped.sh(`PATH=/usr/bin:/bin; ${wrapped.wrapLine()}`);
     assert.equal(none.code, 1);
     assert.match(none.stderr, /hint: .*0share wrap DIR/);
+  });
+
+  test("wrap chooses no directory behind the real one, be that in the working directory", async (wrapped) => {
+    const { bin } = wrapped;
+    const here = join(wrapped.publication.one.home, "here");
+    const path = "/usr/bin:/bin";
+    await wrapped.sh(`mkdir ${here} && ln -s "$(PATH=${path}; command -v 0install)" ${here}`);
+    const behind = await wrapped.sh(`cd ${here}; PATH=:${bin}:${path}; ${wrapped.wrapLine()}`);
+    assert.equal(behind.code, 1, behind.stdout);
+    assert.match(behind.stderr, /error: .* none of .* comes before "\.\/0install" on the PATH/);
+    const before = await wrapped.sh(`cd ${here}; PATH=${bin}::${path}; ${wrapped.wrapLine()}`);
+    assert.deepEqual([before.code, before.stderr], [0, ""]);
+    assert.deepEqual(namesIn(bin), ["0install", "0launch"]);
   });
 
   test("wrap writes nothing where one of the names is somebody else's", async (wrapped) => {

@@ -1,7 +1,12 @@
-import { delimiter, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ShareError, UsageError } from "../../errors.ts";
-import { findProgram, isWrapper, programsOnPath } from "../../zeroinstall/program.ts";
+import {
+  directoriesOnPath,
+  findProgram,
+  isWrapper,
+  programsOnPath,
+} from "../../zeroinstall/program.ts";
 import { WRAPPED, type WrapperTarget, wrapperText } from "../../zeroinstall/wrapper.ts";
 import type { Command, Context } from "../command.ts";
 import { EXIT } from "../exit.ts";
@@ -111,12 +116,13 @@ function refuseForeign(path: string): void {
 }
 
 /** @throws ShareError when there is none that would do */
-function usualDirectory(real: string, { environment }: Context): string {
-  const home = environment.get("HOME") ?? "/";
+function usualDirectory(real: string, context: Context): string {
+  const home = context.environment.get("HOME") ?? "/";
   const usual = USUAL.map((path) => path.replace(/^~/, home));
-  const directories = (environment.get("PATH") ?? "").split(delimiter);
+  const directories = directoriesOnPath(searchOf(context).path);
   const behind = directories.findIndex((directory) => `${directory}/0install` === real);
-  const found = usual.find((path) => directories.slice(0, behind).includes(path));
+  const before = directories.slice(0, Math.max(behind, 0));
+  const found = usual.find((path) => before.includes(path));
   if (found !== undefined) return found;
   throw new ShareError(
     `Cannot wrap 0install: none of ${USUAL.join(", ")} comes before "${real}" on the PATH`,
