@@ -219,6 +219,7 @@ for (const program of programs()) {
 
   test("wrap says when the PATH does not lead to it", async (wrapped) => {
     const away = join(wrapped.publication.one.home, "away");
+    Deno.mkdirSync(away);
     const { code, stderr } = await wrapped.wrap(away);
     assert.equal(code, 0);
     assert.match(stderr, /warning: .*is not before .* on the PATH/);
@@ -237,6 +238,22 @@ for (const program of programs()) {
     assert.match(behind.stderr, /error: .* none of .* comes before "\.\/0install" on the PATH/);
     const before = await wrapped.sh(`cd ${here}; PATH=${bin}::${path}; ${wrapped.wrapLine()}`);
     assert.deepEqual([before.code, before.stderr], [0, ""]);
+    assert.deepEqual(namesIn(bin), ["0install", "0launch"]);
+  });
+
+  test("wrap makes a directory of the PATH, and no other", async (wrapped) => {
+    const { bin, publication } = wrapped;
+    const { home } = publication.one;
+    const before = namesIn(home);
+    const refused = await wrapped.wrap(join(home, "mistyped", "bin"));
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /error: .*no such directory.* on the PATH\n0share: hint: .* DIR/);
+    assert.deepEqual(namesIn(home), before);
+    // Named in another way than on the PATH.
+    const made = await wrapped.sh(
+      `cd ${home}; PATH=${bin}/:/usr/bin:/bin; ${wrapped.wrapLine("bin")}`,
+    );
+    assert.deepEqual([made.code, made.stderr], [0, ""]);
     assert.deepEqual(namesIn(bin), ["0install", "0launch"]);
   });
 

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ShareError, UsageError } from "../../errors.ts";
@@ -5,6 +6,7 @@ import {
   directoriesOnPath,
   findProgram,
   isWrapper,
+  type ProgramSearch,
   programsOnPath,
 } from "../../zeroinstall/program.ts";
 import { WRAPPED, type WrapperTarget, wrapperText } from "../../zeroinstall/wrapper.ts";
@@ -64,6 +66,7 @@ function install(chosen: string | undefined, options: readonly string[], context
   const search = searchOf(context);
   const real = findZeroInstall(context).program;
   const directory = chosen === undefined ? usualDirectory(real, context) : resolve(chosen);
+  if (chosen !== undefined) refuseMistyped(directory, search);
   const target: WrapperTarget = { ...ownCommand(), options };
   Deno.mkdirSync(directory, { recursive: true });
   const programs = WRAPPED.filter((program) => findProgram(program, search) !== undefined);
@@ -102,6 +105,16 @@ function remove(chosen: string | undefined, context: Context): void {
   }
 }
 
+/** @throws ShareError when neither the directory is there nor the PATH leads to it */
+function refuseMistyped(directory: string, { path }: ProgramSearch): void {
+  if (existsSync(directory)) return;
+  if (directoriesOnPath(path).some((entry) => resolve(entry) === directory)) return;
+  throw new ShareError(
+    `Cannot wrap 0install in "${directory}": there is no such directory, nor is it on the PATH`,
+    { hint: "name a directory that comes early on the PATH: 0share wrap DIR" },
+  );
+}
+
 /** @throws ShareError when something is there that this program did not make */
 function refuseForeign(path: string): void {
   try {
@@ -138,6 +151,6 @@ function ownCommand(): Omit<WrapperTarget, "options"> {
   return { command: [executable, "run", "--quiet", "--allow-all", main], files: [main] };
 }
 
-function searchOf({ environment }: Context) {
+function searchOf({ environment }: Context): ProgramSearch {
   return { path: environment.get("PATH") ?? "", os: environment.os };
 }
