@@ -8,7 +8,7 @@ import {
 } from "../errors.ts";
 import type { Digest } from "../manifest/digest.ts";
 import type { ReportFetch } from "./events.ts";
-import { TRICKLE } from "../wire/limits.ts";
+import { LONG_TURN_MS, TRICKLE } from "../wire/limits.ts";
 import { Member } from "./member.ts";
 import type { Offer } from "./search/search.ts";
 
@@ -36,6 +36,8 @@ export class Crowd implements Disposable {
   readonly #report: ReportFetch;
   readonly #ofAddress = new Map<string, number>();
   readonly #byId = new Map<string, Member>();
+  /** Offers that there was no room for. */
+  readonly #waiting: Offer[] = [];
   #settled = false;
 
   constructor(digest: Digest, report: ReportFetch) {
@@ -61,10 +63,14 @@ export class Crowd implements Disposable {
       known.otherWays.push(peer);
       return;
     }
-    if (this.members.size >= MAX_MEMBERS || this.#there >= MAX_THERE) return;
+    if (this.members.size >= MAX_MEMBERS) return;
     const ofAddress = this.#ofAddress.get(peer.address) ?? 0;
     if (ofAddress >= MAX_OF_ADDRESS) return;
-    const member = new Member(peer, state, (...how) => this.#crawls(...how));
+    if (this.#there >= MAX_THERE) {
+      if (this.#waiting.length < MAX_MEMBERS) this.#waiting.push(offer);
+      return;
+    }
+    const member = new Member(peer, state, (...how) => this.#makesWay(...how));
     if (this.members.has(member.name)) {
       member[Symbol.dispose]();
       return;
@@ -92,6 +98,7 @@ export class Crowd implements Disposable {
       passing,
     });
     this.#addOtherWays(member);
+    this.#addWaiting();
   }
 
   /** Those that may be asked for content. */
@@ -118,13 +125,14 @@ export class Crowd implements Disposable {
   }
 
   /**
-   * Somebody brings very little: another way to what says that it is the same server may bring more.
+   * Somebody brings little: another way to what says that it is the same server may bring more.
    * Returns whether it is to make way: each has a turn twice as long as its last one, so that what
    * nobody brings faster comes in the end.
    */
-  #crawls(member: Member, bytesPerSecond: number, milliseconds: number): boolean {
-    this.#addOtherWays(member);
-    if (milliseconds < TRICKLE.ms * 2 ** member.madeWay) return false;
+  #makesWay(member: Member, bytesPerSecond: number, milliseconds: number): boolean {
+    const isSlow = bytesPerSecond * TRICKLE.ms / 1000 < TRICKLE.bytesInTheWay;
+    if (isSlow) this.#addOtherWays(member);
+    if (milliseconds < (isSlow ? TRICKLE.ms : LONG_TURN_MS) * 2 ** member.madeWay) return false;
     if (!this.isInTheWay(member, bytesPerSecond)) return false;
     member.madeWay++;
     return true;
@@ -136,6 +144,16 @@ export class Crowd implements Disposable {
     while (otherWays.length > 0 && this.#there < MAX_THERE) {
       const peer = otherWays.shift()!;
       this.add({ peer, digest: this.#digest, state: passing ? "partial" : "have" });
+    }
+  }
+
+  /** Whoever there was no room for before; of a machine that has many servers not all of them first. */
+  #addWaiting(): void {
+    const known = ({ peer }: Offer) => this.#ofAddress.get(peer.address) ?? 0;
+    while (this.#waiting.length > 0 && this.#there < MAX_THERE) {
+      const next = this.#waiting.reduce((a, b) => known(b) < known(a) ? b : a);
+      this.#waiting.splice(this.#waiting.indexOf(next), 1);
+      this.add(next);
     }
   }
 

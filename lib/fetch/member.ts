@@ -1,6 +1,6 @@
 import { type PeerFailed, PeerLied, PeerMisled } from "../errors.ts";
 import type { OfferState } from "../wire/reply.ts";
-import type { Crawls } from "./peer/answer.ts";
+import type { MakesWay } from "./peer/answer.ts";
 import { Peer, type PeerAddress } from "./peer/peer.ts";
 
 /** What became of what a peer sent, in bytes unless said otherwise. */
@@ -38,13 +38,13 @@ export class Member implements Disposable {
   /** How often it made way for others. */
   madeWay = 0;
 
-  /** @param crawls whether it is to make way for others */
+  /** @param makesWay whether it is to make way for others */
   constructor(
     where: PeerAddress,
     offered: OfferState | "unknown",
-    crawls: (member: Member, ...how: Parameters<Crawls>) => boolean = () => false,
+    makesWay: (member: Member, ...how: Parameters<MakesWay>) => boolean = () => false,
   ) {
-    this.peer = new Peer(where, (...how) => crawls(this, ...how));
+    this.peer = new Peer(where, (...how) => makesWay(this, ...how));
     this.passing = offered === "partial";
     this.state = offered === "partial" ? "partial" : "seed";
     this.offers = offered !== "unknown";

@@ -343,8 +343,8 @@ class Transfer {
   }
 
   async #perform(ask: Ask, member: Member, signal: AbortSignal): Promise<void> {
-    const started = performance.now();
-    const before = member.tally.bytes;
+    const [started, before] = [performance.now(), member.tally.bytes];
+    let failed = false;
     try {
       await this.#questions.ask(ask, member, signal);
       if (member.tally.bytes > before) this.#setbacks.progressed(member);
@@ -353,6 +353,7 @@ class Transfer {
       // A store that failed has failed, whatever has become of the ask since.
       const isPeers = isPeerFault(error) || meansLater(error) || error === signal.reason;
       if (!this.#isOver && !(signal.aborted && isPeers)) {
+        failed = !meansLater(error);
         this.#stumbled(member, error, performance.now() - started < AT_ONCE_MS);
       }
     } finally {
@@ -360,7 +361,8 @@ class Transfer {
       const seconds = (performance.now() - started) / 1000;
       member.tally.seconds += seconds;
       const bytes = member.tally.bytes - before;
-      this.#schedule.over(ask.id, bytes > 0 ? { bytes, seconds } : undefined);
+      // Who fails is not as good as who was never asked.
+      this.#schedule.over(ask.id, bytes > 0 || failed ? { bytes, seconds } : undefined);
       this.#dropLiars();
       this.#pump();
     }

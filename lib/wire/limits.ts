@@ -135,9 +135,15 @@ export const STALL_TIMEOUT_MS = 2000;
 
 /**
  * What a peer has to send at least in so much time of waiting for him: less is as good as nothing. Who is
- * in the way of others has to send more: as much as each of fifteen gets over a link of 1 Mbit/s.
+ * in the way of others has to send more: as much as each of twelve gets over a link of 10 Mbit/s.
  */
-export const TRICKLE = { bytes: 512, bytesInTheWay: 64 * 1024, ms: 10_000 } as const;
+export const TRICKLE = { bytes: 512, bytesInTheWay: 1024 * 1024, ms: 10_000 } as const;
+
+/**
+ * How long whoever sends enough may be in the way of others with what only one brings, a manifest or
+ * an archive, the first time: nobody knows how much there is of it.
+ */
+export const LONG_TURN_MS = 60_000;
 
 /** How long a peer is listened to that says, at most, that he has no place, in seconds at a time. */
 export const MAX_RETRY_SECONDS = 10;
@@ -212,6 +218,15 @@ export const MAX_UNSENT = 256;
 /** The same for one address: its transfers, and as many manifests. */
 export const MAX_UNSENT_PER_ADDRESS = 32;
 
+/**
+ * Requests that are not over, whatever they are answered: what is more gets no body, which could wait
+ * for a reader that takes nothing.
+ */
+export const MAX_REQUESTS = 2048;
+
+/** The same for one address: a fetch has some for each machine and implementation. */
+export const MAX_REQUESTS_PER_ADDRESS = 256;
+
 /** When a peer that found no place should ask again, in seconds. */
 export const BUSY_RETRY_SECONDS = 2;
 
@@ -225,7 +240,7 @@ export const STALLED_READER_MS = 30_000;
 export const LISTEN_AGAIN_MS = 100;
 
 /** The same at most: doubled each time, so that a machine without open files is not kept busy. */
-export const LISTEN_AGAIN_MOST_MS = 5000;
+export const LISTEN_AGAIN_MOST_MS = 1000;
 
 /** How long a server tries to listen again: whoever took the port or the files may give them back. */
 export const LISTENING_IN_VAIN_MS = 5 * 60 * 1000;

@@ -161,6 +161,21 @@ Deno.test("somebody who invents peers does not fill the memory", () => {
   assert.equal(crowd.members.size, 256);
 });
 
+Deno.test("who there was no room for has it when others are given up, machines before their ports", () => {
+  using made = crowdOf();
+  const { crowd } = made;
+  for (let index = 0; index < 300; index++) {
+    const { peer, ...rest } = offer(`10.0.0.${index % 32}`, "have");
+    crowd.add({ ...rest, peer: { ...peer, port: 1 + (index >> 5) } });
+  }
+  crowd.add(offer("192.0.2.1", "have"));
+  assert.equal(crowd.members.has("192.0.2.1"), false);
+  const [first] = crowd.members.values();
+  crowd.drop(first!, new PeerFailed(first!.name, "nobody listens there"));
+  assert.equal(crowd.members.get("192.0.2.1")?.state, "seed");
+  assert.equal(crowd.usable.length, 256);
+});
+
 Deno.test("one machine with many ports hides nobody", () => {
   using made = crowdOf();
   const { crowd } = made;

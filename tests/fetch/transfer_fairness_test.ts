@@ -217,3 +217,23 @@ Deno.test("of something small each of the first peers gets a share", async () =>
   assert.equal(await run(transferring), true);
   for (const { name, sent } of peers) assert.ok(sent > 0, `${name} sent nothing`);
 });
+
+Deno.test("who was never asked is asked before anybody who failed", async () => {
+  using transferring = await Transferring.of([file("a", noise(1, 6_000_000))]);
+  const { stream } = transferring;
+  const failing = Array.from(
+    { length: 40 },
+    (_, index) => new FakePeer(`failing ${index}`, stream, { failsAfter: 0 }),
+  );
+  const honest = new FakePeer("honest", stream);
+  for (const peer of [...failing, honest]) transferring.add(peer);
+  let askedBefore: number[] | undefined;
+  const { content } = honest;
+  honest.content = (...asked) => {
+    askedBefore ??= failing.map((peer) => peer.asked.length);
+    return content.apply(honest, asked);
+  };
+  assert.equal(await transferring.run({ retries: [0, 0, 0] }), true);
+  assert.ok(askedBefore!.every((times) => times <= 1), `asked ${askedBefore} times before`);
+  await transferring.check();
+});

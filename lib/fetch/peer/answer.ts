@@ -32,12 +32,21 @@ function tick(): void {
   for (const watch of watches) if (watch.look(late)) places++;
   // Who was waiting for a place gets it before another one has to go for him.
   if (places > 0) return;
-  const slow = [...watches].filter(({ crawl }) => crawl !== undefined);
-  for (const watch of slow.sort((a, b) => a.crawl! - b.crawl!)) if (watch.makeWay()) return;
+  const slow = [...watches].filter(({ little }) => little !== undefined);
+  for (const watch of slow.sort((a, b) => a.little! - b.little!)) if (watch.makeWay()) return;
 }
 
-/** Told how little a peer brings, and for how long it was asked: whether it is to make way for others. */
-export type Crawls = (bytesPerSecond: number, milliseconds: number) => boolean;
+/**
+ * Told how much a peer brings, and for how long it was asked: whether it is to make way for others.
+ */
+export type MakesWay = (bytesPerSecond: number, milliseconds: number) => boolean;
+
+/** Who is to make way, and when. */
+export interface Way {
+  readonly makesWay: MakesWay;
+  /** Who brings fewer bytes than this in `TRICKLE.ms` of waiting is asked to. */
+  readonly enough: number;
+}
 
 /**
  * Aborts a request that makes no progress, or that nobody wants any more. Only the time in which
@@ -48,12 +57,14 @@ export class Watch {
   readonly #outer: AbortSignal;
   readonly #controller = new AbortController();
   readonly #patience: number;
-  readonly #crawls: Crawls;
+  readonly #way: Way | undefined;
   readonly #stop = () => this.#controller.abort(this.#outer.reason);
   readonly #begun = performance.now();
   #latest = this.#begun;
   /** Since when the peer is waited for; undefined while he is not. */
   #since: number | undefined = performance.now();
+  /** How much of that time this process did something else, in milliseconds. */
+  #excused = 0;
   #allowed: number;
   /** What came in how much waiting, since that was looked at last. */
   #bytes = 0;
@@ -61,18 +72,18 @@ export class Watch {
   #waitedInAll = 0;
   #ended: PeerFailed | PeerSlow | undefined;
   /** What came the last time that was looked at, in bytes per second; undefined if it was enough. */
-  #crawl: number | undefined;
+  #little: number | undefined;
 
   /**
    * @param patience how much longer than others the peer may take to begin its answer, and the body of
    *   that, in milliseconds
-   * @param crawls whether a peer that brings very little is to make way
+   * @param way when the peer is to make way for others; never by default
    */
-  constructor(peer: string, signal: AbortSignal, patience = 0, crawls: Crawls = () => false) {
+  constructor(peer: string, signal: AbortSignal, patience = 0, way?: Way) {
     this.#peer = peer;
     this.#outer = signal;
     this.#patience = patience;
-    this.#crawls = crawls;
+    this.#way = way;
     this.#allowed = CONNECT_TIMEOUT_MS + patience;
     if (signal.aborted) this.#stop();
     signal.addEventListener("abort", this.#stop);
@@ -112,6 +123,7 @@ export class Watch {
   /** The next thing is waited for: it may take as long as a stall does. */
   waits(): void {
     this.#since = performance.now();
+    this.#excused = 0;
   }
 
   end(): void {
@@ -128,10 +140,14 @@ export class Watch {
     return this.#ended ?? new PeerFailed(this.#peer, rootMessage(cause), { cause });
   }
 
-  /** Set while the peer brings so little that it has to make way, in bytes per second. */
-  get crawl(): number | undefined {
+  /** Set while the peer brings so little that it may have to make way, in bytes per second. */
+  get little(): number | undefined {
     const waits = this.#since !== undefined && this.#ended === undefined;
-    return waits && this.#bytes < TRICKLE.bytesInTheWay ? this.#crawl : undefined;
+    return waits && this.#bytes < this.#enough ? this.#little : undefined;
+  }
+
+  get #enough(): number {
+    return this.#way?.enough ?? 0;
   }
 
   /**
@@ -142,7 +158,11 @@ export class Watch {
   look(busy = 0): boolean {
     if (this.#since === undefined || this.#ended !== undefined) return false;
     const now = performance.now();
-    this.#since = Math.min(now, this.#since + busy);
+    // Answers that keep this process busy, and are none, are not to excuse themselves.
+    if (this.#excused < CONNECT_TIMEOUT_MS) {
+      this.#since = Math.min(now, this.#since + busy);
+      this.#excused += busy;
+    }
     const waiting = now - this.#since;
     if (waiting >= this.#allowed) {
       const reason = `it sent nothing for ${this.#allowed / 1000} seconds`;
@@ -151,7 +171,7 @@ export class Watch {
     if (this.#waited < TRICKLE.ms) return false;
     const seconds = this.#waited / 1000;
     const bytes = this.#bytes;
-    this.#crawl = bytes < TRICKLE.bytesInTheWay ? bytes / seconds : undefined;
+    this.#little = bytes < this.#enough ? bytes / seconds : undefined;
     this.#bytes = 0;
     this.#waited = 0;
     if (bytes >= TRICKLE.bytes) return false;
@@ -159,11 +179,12 @@ export class Watch {
     return this.#end(new PeerFailed(this.#peer, reason));
   }
 
-  /** Aborts the request if others are to be asked in place of a peer that crawls; returns whether it did. */
+  /** Aborts the request if others are to be asked in place of the peer; returns whether it did. */
   makeWay(): boolean {
-    const { crawl } = this;
-    if (crawl === undefined || !this.#crawls(crawl, performance.now() - this.#begun)) return false;
-    return this.#end(new PeerSlow(this.#peer, crawl));
+    const { little } = this;
+    if (little === undefined) return false;
+    if (this.#way?.makesWay(little, performance.now() - this.#begun) !== true) return false;
+    return this.#end(new PeerSlow(this.#peer, little));
   }
 
   #end(why: PeerFailed | PeerSlow): true {

@@ -9,10 +9,16 @@ import {
   PIECES_HEADER,
 } from "../../wire/availability.ts";
 import { decodeBitfield, encodeBitfield } from "../../wire/bitfield.ts";
-import { BLOCK_SIZE, MAX_AVAILABILITY_SIZE, MAX_MANIFEST_SIZE, PORT } from "../../wire/limits.ts";
+import {
+  BLOCK_SIZE,
+  MAX_AVAILABILITY_SIZE,
+  MAX_MANIFEST_SIZE,
+  PORT,
+  TRICKLE,
+} from "../../wire/limits.ts";
 import { formatContentRange } from "../../wire/range.ts";
 import { formatRoute, parseRoute, type Route } from "../../wire/routes.ts";
-import { Answer, type Crawls, Watch } from "./answer.ts";
+import { Answer, type MakesWay, Watch, type Way } from "./answer.ts";
 import { Bytes } from "./bytes.ts";
 import { expandingManifest } from "./expanding.ts";
 import { plainGet } from "./plain_http.ts";
@@ -52,15 +58,15 @@ export class Peer implements Disposable {
   readonly #origin: string;
   readonly #client: Deno.HttpClient;
   readonly #where: PeerAddress;
-  readonly #crawls: Crawls | undefined;
+  readonly #makesWay: MakesWay | undefined;
 
   /**
-   * @param crawls whether it is to make way when it brings very little of a manifest, of content or of
-   *   an archive: then these end with PeerSlow
+   * @param makesWay whether it is to make way when it brings little of content, or takes long for a
+   *   manifest or an archive: then these end with PeerSlow
    */
-  constructor(where: PeerAddress, crawls?: Crawls) {
+  constructor(where: PeerAddress, makesWay?: MakesWay) {
     this.#where = where;
-    this.#crawls = crawls;
+    this.#makesWay = makesWay;
     const v6 = isIP(where.address.replace(/%.*/, "")) === 6;
     const bracketed = v6 ? `[${where.address}]` : where.address;
     this.name = where.port === PORT ? where.address : `${bracketed}:${where.port}`;
@@ -85,7 +91,8 @@ export class Peer implements Disposable {
     signal: AbortSignal,
   ): Promise<Uint8Array | undefined> {
     const headers = accepting(zstd);
-    using answer = await this.#getMuch({ kind: "manifest", digest }, headers, signal);
+    const way = this.#wayWith(Infinity);
+    using answer = await this.#get({ kind: "manifest", digest }, headers, signal, 0, way);
     if (answer.status === 404 || answer.status === 400) return undefined;
     answer.require(200);
     const body = answer.bodyInPlace(BLOCK_SIZE);
@@ -102,7 +109,7 @@ export class Peer implements Disposable {
     signal: AbortSignal,
   ): Promise<Bytes | undefined> {
     const { start, end, size } = range;
-    const answer = await this.#getMuch(
+    const answer = await this.#getContent(
       { kind: "content", digest },
       { range: `bytes=${start}-${end - 1}` },
       signal,
@@ -245,7 +252,7 @@ export class Peer implements Disposable {
     { zstd, holdings }: AskPieces,
     signal: AbortSignal,
   ): Promise<Bytes | undefined> {
-    const answer = await this.#getMuch(route, accepting(zstd), signal);
+    const answer = await this.#getContent(route, accepting(zstd), signal);
     return this.#orClose(answer, () => {
       const text = answer.headers.get(PIECES_HEADER);
       const told = text === null ? undefined : decodeBitfield(text, pieceCount(size));
@@ -298,9 +305,13 @@ export class Peer implements Disposable {
     return new Uint8Array(bytes.buffer.transfer(size));
   }
 
-  /** Gets what takes a place that others could have. */
-  #getMuch(route: Route, headers: Record<string, string>, signal: AbortSignal): Promise<Answer> {
-    return this.#get(route, headers, signal, 0, this.#crawls);
+  /** Gets content: it takes a place that others could have. */
+  #getContent(route: Route, headers: Record<string, string>, signal: AbortSignal): Promise<Answer> {
+    return this.#get(route, headers, signal, 0, this.#wayWith(TRICKLE.bytesInTheWay));
+  }
+
+  #wayWith(enough: number): Way | undefined {
+    return this.#makesWay && { makesWay: this.#makesWay, enough };
   }
 
   #get(
@@ -308,7 +319,7 @@ export class Peer implements Disposable {
     headers: Record<string, string>,
     signal: AbortSignal,
     patience = 0,
-    crawls?: Crawls,
+    way?: Way,
   ): Promise<Answer> {
     const url = this.#origin + formatRoute(route);
     // What is asked for is exact bytes: no content coding but one that is expected.
@@ -317,7 +328,7 @@ export class Peer implements Disposable {
       (signal) => fetch(url, { headers: all, client: this.#client, redirect: "manual", signal }),
       signal,
       patience,
-      crawls,
+      way,
     );
   }
 
@@ -328,7 +339,7 @@ export class Peer implements Disposable {
       (signal) => plainGet(this.#where, formatRoute(route), headers, signal),
       signal,
       0,
-      this.#crawls,
+      this.#wayWith(Infinity),
     );
   }
 
@@ -336,9 +347,9 @@ export class Peer implements Disposable {
     request: (signal: AbortSignal) => Promise<Response>,
     signal: AbortSignal,
     patience: number,
-    crawls: Crawls | undefined,
+    way: Way | undefined,
   ): Promise<Answer> {
-    const watch = new Watch(this.name, signal, patience, crawls);
+    const watch = new Watch(this.name, signal, patience, way);
     try {
       const response = await request(watch.signal);
       watch.came(0);

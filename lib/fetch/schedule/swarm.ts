@@ -15,8 +15,8 @@ const NEAR = 32;
  */
 const CHOICE = { eachSeed: 16, eachPartial: 2 };
 
-/** Who brings fewer bytes a second brings next to nothing: about what `TRICKLE` says of others' way. */
-const CRAWLING = 6500;
+/** Who brings fewer bytes a second brings little: about what `TRICKLE` says of others' way. */
+const CRAWLING = 100_000;
 
 /**
  * The next request and the peer to ask; undefined when there is none to make now.
@@ -95,7 +95,7 @@ function rarest(situation: Situation, pieces: readonly number[]): number | undef
   return best;
 }
 
-/** Who brings next to nothing is not to take the place of somebody else. */
+/** Who brings little is not to take the place of somebody else. */
 function crawlersLast(peers: Peer[]): Peer[] {
   const crawls = ({ rate = Infinity }: Peer) => rate < CRAWLING ? 1 : 0;
   return peers.sort((a, b) => crawls(a) - crawls(b));

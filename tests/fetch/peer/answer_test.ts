@@ -4,7 +4,7 @@ import { Answer, Watch } from "../../../lib/fetch/peer/answer.ts";
 import type { Bytes } from "../../../lib/fetch/peer/bytes.ts";
 import { Peer } from "../../../lib/fetch/peer/peer.ts";
 import type { Digest } from "../../../lib/manifest/digest.ts";
-import { STALL_TIMEOUT_MS } from "../../../lib/wire/limits.ts";
+import { CONNECT_TIMEOUT_MS, STALL_TIMEOUT_MS, TRICKLE } from "../../../lib/wire/limits.ts";
 import { Rogue, say, writeAll } from "../rogue.ts";
 
 const DIGEST = `sha1new=${"a".repeat(40)}` as Digest;
@@ -50,6 +50,54 @@ Deno.test("who crawls makes way with what takes a place, and not with piece dige
   ]);
   assert.equal(asked.length, 1);
   assert.ok(asked[0]! > 51 && asked[0]! < 1000, `${asked[0]} bytes a second`);
+});
+
+Deno.test("what keeps this process busy excuses a silent peer for a while, and one stall wholly", () => {
+  const { now } = performance;
+  let later = 0;
+  performance.now = () => now.call(performance) + later;
+  try {
+    const { signal } = new AbortController();
+    const stalled = new Watch("the peer", signal);
+    later += 60_000;
+    assert.equal(stalled.look(60_000), false);
+    stalled.end();
+    const flooded = new Watch("the peer", signal);
+    let seconds = 0;
+    do later += 1000; while (++seconds < 60 && !flooded.look(900));
+    assert.ok(seconds > CONNECT_TIMEOUT_MS / 1000 && seconds < 15, `${seconds} seconds`);
+    assert.ok(flooded.explain(undefined) instanceof PeerFailed);
+    flooded.end();
+  } finally {
+    performance.now = now;
+  }
+});
+
+Deno.test("of what only one brings, also who brings enough may make way", async () => {
+  const part = new Uint8Array(TRICKLE.bytesInTheWay / 10);
+  await using rogue = new Rogue(async (to) => {
+    await say(to, "200 OK", {});
+    for (;;) {
+      await writeAll(to, part);
+      await pause(500);
+    }
+  });
+  const asked: string[] = [];
+  const where = { address: "127.0.0.1", port: rogue.port };
+  using peer = new Peer(where, (bytesPerSecond, milliseconds) => {
+    assert.ok(bytesPerSecond > TRICKLE.bytesInTheWay / 10);
+    assert.ok(milliseconds >= TRICKLE.ms);
+    return asked.push("whether it makes way") > 0;
+  });
+  const { signal } = new AbortController();
+  const read = async (parts: AsyncIterable<Uint8Array>) => {
+    for await (const _part of parts);
+  };
+  await Promise.all([
+    assert.rejects(peer.manifest(DIGEST, { zstd: false }, signal), PeerSlow),
+    assert.rejects(async () => await read((await peer.archive(DIGEST, signal))!), PeerSlow),
+  ]);
+  assert.equal(asked.length, 2);
 });
 
 Deno.test("a peer that falls silent midway has failed, and what it sent was handed on", async () => {
