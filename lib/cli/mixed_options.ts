@@ -1,4 +1,4 @@
-import { COMMON_OPTIONS, type Option } from "./options.ts";
+import { COMMON_OPTIONS, isWhole, type Option } from "./options.ts";
 
 /** What the options of the other program look like. */
 export interface ForeignOptions {
@@ -46,8 +46,4 @@ function isSpelling(arg: string, option: Option): boolean {
   if (option.value === undefined) return false;
   return arg.startsWith(`--${option.name}=`) ||
     option.short !== undefined && arg.startsWith(`-${option.short}`);
-}
-
-function isWhole(arg: string, { name, short }: Option): boolean {
-  return arg === `--${name}` || short !== undefined && arg === `-${short}`;
 }

@@ -34,17 +34,24 @@ export const COMMON_OPTIONS: readonly Option[] = [
   { name: "help", short: "h", help: "show this help" },
 ];
 
+/** The longest duration that an option takes, in seconds: more than eleven days. */
+const MAX_SECONDS = 999_999;
+
 /**
  * Parses what stands behind the verb.
  *
+ * @param command whose options they are, and whose help is hinted at
  * @throws UsageError for an unknown option, or a value that is missing or too much
  */
-export function parseOptions(args: readonly string[], options: readonly Option[]): Parsed {
-  const known = [...options, ...COMMON_OPTIONS];
+export function parseOptions(
+  args: readonly string[],
+  command: { readonly name: string; readonly options: readonly Option[] },
+): Parsed {
+  const known = [...command.options, ...COMMON_OPTIONS];
   let parsed;
   try {
     parsed = parseArgs({
-      args: [...args],
+      args: joinNegativeNumbers(args, known),
       allowPositionals: true,
       options: Object.fromEntries(known.map((option) => [option.name, {
         type: option.value === undefined ? "boolean" as const : "string" as const,
@@ -55,7 +62,7 @@ export function parseOptions(args: readonly string[], options: readonly Option[]
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new UsageError(message.split(/\. |\n/)[0]!.replace(/\.$/, ""), {
-      hint: "0share --help lists what there is",
+      hint: `0share ${command.name} --help lists its options`,
       cause,
     });
   }
@@ -72,6 +79,29 @@ export function parseOptions(args: readonly string[], options: readonly Option[]
     get: (name) => all(name).at(-1),
     all,
   };
+}
+
+/** Whether the argument is the option and nothing else: a value is the next one. */
+export function isWhole(arg: string, { name, short }: Option): boolean {
+  return arg === `--${name}` || short !== undefined && arg === `-${short}`;
+}
+
+/**
+ * Makes `-p -1` `--port=-1`. No option is a number, but the parser takes what begins with a minus for
+ * one; this way the command says of the number what is wrong with it.
+ */
+function joinNegativeNumbers(args: readonly string[], options: readonly Option[]): string[] {
+  const joined: string[] = [];
+  for (const [at, arg] of args.entries()) {
+    if (arg === "--") return [...joined, ...args.slice(at)];
+    const before = args[at - 1] ?? "";
+    const option = /^-\.?\d/.test(arg)
+      ? options.find((option) => option.value !== undefined && isWhole(before, option))
+      : undefined;
+    if (option === undefined) joined.push(arg);
+    else joined.splice(-1, 1, `--${option.name}=${arg}`);
+  }
+  return joined;
 }
 
 /** A whole number option within bounds. @throws UsageError */
@@ -97,10 +127,15 @@ export function integerOption(
 export function secondsOption(parsed: Parsed, name: string): number | undefined {
   const text = parsed.get(name);
   if (text === undefined) return undefined;
-  if (!/^\d{1,6}(\.\d{1,6})?$/.test(text)) {
-    throw new UsageError(`Option "--${name}" needs a number of seconds: ${JSON.stringify(text)}`);
+  const seconds = /^\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : NaN;
+  if (!(seconds <= MAX_SECONDS)) {
+    throw new UsageError(
+      `Option "--${name}" needs a number of seconds from 0 to ${MAX_SECONDS}: ${
+        JSON.stringify(text)
+      }`,
+    );
   }
-  return Number(text);
+  return seconds;
 }
 
 /** A rate option, in bytes per second. @throws UsageError */

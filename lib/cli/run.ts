@@ -30,7 +30,7 @@ export async function run(args: readonly string[]): Promise<number> {
     }
     const { command, rest } = await chooseCommand(args);
     refuseUndecodable(args);
-    const parsed = parseOptions(command.arrange?.(rest) ?? rest, command.options);
+    const parsed = parseOptions(command.arrange?.(rest) ?? rest, command);
     if (parsed.has("help")) {
       output.result(commandHelp(command).trimEnd());
       return EXIT.done;

@@ -18,7 +18,7 @@ const OPTIONS: readonly Option[] = [
 ];
 
 function parse(...args: string[]) {
-  return parseOptions(args, OPTIONS);
+  return parseOptions(args, { name: "some", options: OPTIONS });
 }
 
 Deno.test("options and arguments may come in any order and spelling", () => {
@@ -83,7 +83,8 @@ for (
     assert.throws(() => parse(...args), (error: ShareError) => {
       assert.ok(error instanceof UsageError);
       assert.doesNotMatch(error.message, /\n|\.$/);
-      assert.ok(error.hint !== undefined);
+      // Only a command's own help lists its options.
+      assert.equal(error.hint, "0share some --help lists its options");
       return true;
     });
   });
@@ -107,6 +108,33 @@ Deno.test("a duration is in seconds, with decimals, and never negative", () => {
   for (const text of ["-1", ".5", "5.", "1e3", "Infinity", "NaN", "", "5s", "9999999", "1,5"]) {
     assert.throws(() => secondsOption(parse(`--timeout=${text}`), "timeout"), UsageError, text);
   }
+});
+
+Deno.test("a duration that is too long is told the range", () => {
+  assert.equal(secondsOption(parse("--timeout", "999999"), "timeout"), 999_999);
+  for (const text of ["1000000", "999999.5", "99999999"]) {
+    assert.throws(
+      () => secondsOption(parse("--timeout", text), "timeout"),
+      (error: Error) =>
+        error.message ===
+          `Option "--timeout" needs a number of seconds from 0 to 999999: "${text}"`,
+    );
+  }
+});
+
+Deno.test("a number below zero is a value, to be refused like any that is out of bounds", () => {
+  const bounds = { min: 0, max: 65535 };
+  for (const spelling of [["-p", "-1"], ["--port", "-1"], ["-p-1"], ["--port=-1"]]) {
+    assert.throws(
+      () => integerOption(parse("A", ...spelling, "B"), "port", bounds),
+      /^UsageError: Option "--port" needs a whole number from 0 to 65535: "-1"$/,
+    );
+  }
+  assert.throws(() => secondsOption(parse("--timeout", "-.5"), "timeout"), /seconds .*: "-.5"$/);
+  assert.throws(() => rateOption(parse("--limit", "-5k"), "limit"), /bytes per second.*: "-5k"$/);
+  assert.deepEqual(parse("--", "-p", "-1").args, ["-p", "-1"]);
+  assert.throws(() => parse("-p", "1", "-1"), /Unknown option '-1'/);
+  assert.throws(() => parse("-d", "-1"), /Unknown option '-1'/);
 });
 
 Deno.test("a rate is bytes per second with a unit, or refused", () => {
