@@ -20,22 +20,29 @@ const PREFIXES: Readonly<Record<Algorithm, string>> = {
 
 interface ValueFormat {
   readonly pattern: RegExp;
+  /** Finds the first character that no value has in its place. */
+  readonly wrong: RegExp;
   readonly description: string;
 }
 
+const NOT_HEX = /[^0-9a-f]/u;
+
 const SHA1_HEX: ValueFormat = {
   pattern: /^[0-9a-f]{40}$/,
+  wrong: NOT_HEX,
   description: "40 lower-case hexadecimal digits",
 };
 
 const SHA256_HEX: ValueFormat = {
   pattern: /^[0-9a-f]{64}$/,
+  wrong: NOT_HEX,
   description: "64 lower-case hexadecimal digits",
 };
 
 /** 52 characters hold 260 bits: the last 4 are not part of the value and must be 0. */
 const SHA256_BASE32: ValueFormat = {
   pattern: /^[A-Z2-7]{51}[AQ]$/,
+  wrong: /[^A-Z2-7]|(?<=^.{51})[^AQ]$/u,
   description: "52 upper-case base32 characters, the last of them A or Q",
 };
 
@@ -61,14 +68,18 @@ export function parseDigest(text: string): Digest {
       `it must begin with ${Object.values(PREFIXES).join(", ")}`,
     );
   }
-  const { pattern, description } = VALUES[algorithm];
+  const { pattern, wrong, description } = VALUES[algorithm];
   const value = text.slice(PREFIXES[algorithm].length);
   if (!pattern.test(value)) {
+    const character = wrong.exec(value);
+    const found = character !== null
+      ? `${JSON.stringify(character[0])} as character ${character.index + 1}`
+      : value.length === 1
+      ? "1 character"
+      : `${value.length} characters`;
     throw new InvalidDigest(
       text,
-      `${PREFIXES[algorithm]} must be followed by ${description}, found ${
-        value.length === 1 ? "1 character" : `${value.length} characters`
-      }`,
+      `${PREFIXES[algorithm]} must be followed by ${description}, found ${found}`,
     );
   }
   return text as Digest;

@@ -75,6 +75,31 @@ for (const [why, text] of REFUSED) {
   });
 }
 
+const FOUND: readonly [text: string, found: string][] = [
+  [EMPTY.sha256new.replace("QUY", "qUY"), '"q" as character 6'],
+  [EMPTY.sha256new.replace("4", "0"), '"0" as character 1'],
+  [EMPTY.sha256new.replace(/.$/, "R"), '"R" as character 52'],
+  [EMPTY.sha256new.replace(/.$/, "\u{1f600}"), '"\u{1f600}" as character 52'],
+  [EMPTY.sha256.replace("e3b", "e3B"), '"B" as character 3'],
+  [EMPTY.sha1new.replace("709", "7o9"), '"o" as character 39'],
+  [EMPTY.sha1 + "\n", '"\\n" as character 41'],
+  ["sha1new=84e3…", '"…" as character 5'],
+  [EMPTY.sha1.slice(0, -1), "39 characters"],
+  [EMPTY.sha1 + "0", "41 characters"],
+  [EMPTY.sha256new + "A", "53 characters"],
+  ["sha1=0", "1 character"],
+  ["sha256new_", "0 characters"],
+];
+
+for (const [text, found] of FOUND) {
+  Deno.test(`finds ${found} in a value that is none`, () => {
+    assert.throws(() => parseDigest(text), (error: InvalidDigest) => {
+      assert.equal(/, found (.*)$/.exec(error.message)?.[1], found);
+      return true;
+    });
+  });
+}
+
 Deno.test("gives no digest a second spelling", () => {
   const position = fc.nat();
   const replacement = fc.constantFrom("", ..."aAfFqQrRzZ0129_=,/ \n\0");
