@@ -19,9 +19,12 @@ export async function run(args: readonly string[]): Promise<number> {
   // What goes wrong before the options are known is said plainly.
   let output = new Output({ level: "info", json: args.includes("--json") });
   try {
-    const first = args[0];
+    const [first, second] = args;
     if (first === "--help" || first === "-h" || first === "help") {
-      output.result(programHelp(await loadCommands(), settings.version).trimEnd());
+      const help = second === undefined || second.startsWith("-")
+        ? programHelp(await loadCommands(), settings.version)
+        : commandHelp(await commandNamed(second));
+      output.result(help.trimEnd());
       return EXIT.done;
     }
     if (first === "--version") {
@@ -62,11 +65,16 @@ async function chooseCommand(
   const spelt = first !== undefined && !first.startsWith("-");
   const fetches = args.some((arg) => /^(-f|--fetch(=|$))/.test(arg));
   const name = spelt ? first : fetches ? "fetch" : "serve";
+  return { command: await commandNamed(name), rest: spelt ? rest : args };
+}
+
+/** @throws UsageError if there is none */
+async function commandNamed(name: string): Promise<Command> {
   const command = await loadCommand(name);
   if (command === undefined) {
     throw new UsageError(`There is no command ${JSON.stringify(name)}`, {
       hint: "0share --help lists the commands",
     });
   }
-  return { command, rest: spelt ? rest : args };
+  return command;
 }

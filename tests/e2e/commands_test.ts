@@ -56,6 +56,7 @@ for (const program of programs()) {
       assert.deepEqual([code, stderr], [0, ""]);
       assert.match(stdout, new RegExp(`^Usage: 0share ${name}\\b`));
       assert.match(stdout, /--json/);
+      assert.equal((await run(program, ["help", name], { env })).stdout, stdout);
     }
   });
 
@@ -95,6 +96,7 @@ for (const program of programs()) {
     for (
       const args of [
         ["no-such-command"],
+        ["help", "no-such-command"],
         ["fetch"],
         ["fetch", "--no-such-option", UNKNOWN],
         ["fetch", UNKNOWN, "--timeout", "soon"],
