@@ -172,6 +172,13 @@ export class StoreFailed extends ShareError {}
 /** A socket could not be opened: port in use, no interface, address refused. */
 export class NetworkFailed extends ShareError {}
 
+/** Results cannot be written: what standard output goes to is full, for example. */
+export class OutputFailed extends ShareError {
+  constructor(reason: string, options: { cause?: unknown } = {}) {
+    super(`Cannot write to standard output: ${reason}`, options);
+  }
+}
+
 /** The person at the terminal, or the system, ended it. */
 export class Interrupted extends ShareError {
   constructor() {

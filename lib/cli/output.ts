@@ -1,3 +1,5 @@
+import { OutputFailed } from "../errors.ts";
+import { reasonOf } from "../store/errors.ts";
 import { nameDigests, type NameOf } from "./name_digests.ts";
 
 /** What is said on the terminal: how much of it, and in which form. */
@@ -44,21 +46,25 @@ export class Output {
     return !this.#options.json && this.#options.level !== "quiet";
   }
 
-  /** A result, on stdout. */
+  /** A result, on stdout. @throws OutputFailed */
   result(line: string): void {
     this.#erase();
-    write(Deno.stdout, line + "\n");
+    writeResult(line + "\n");
   }
 
-  /** An event for a program, on stdout unless that is another's; nothing unless `--json`. */
+  /**
+   * An event for a program, on stdout unless that is another's; nothing unless `--json`.
+   *
+   * @throws OutputFailed
+   */
   event(name: string, fields: Record<string, unknown>): void {
     if (!this.#options.json) return;
     const { eventsAreLog = false, leavesStdout = false } = this.#options;
-    const stream = leavesStdout ? Deno.stderr : Deno.stdout;
     const line = JSON.stringify({ event: name, ...fields }) + "\n";
     // An error shows in the exit status as well.
-    const mayBeLost = leavesStdout || eventsAreLog || name === "error";
-    (mayBeLost ? tryToWrite : write)(stream, line);
+    if (leavesStdout) tryToWrite(Deno.stderr, line);
+    else if (eventsAreLog || name === "error") tryToWrite(Deno.stdout, line);
+    else writeResult(line);
   }
 
   /** A line that was asked for, beside the results: on stderr, however much of a log is wanted. */
@@ -112,6 +118,14 @@ export class Output {
 
 interface Stream {
   writeSync(bytes: Uint8Array): number;
+}
+
+function writeResult(text: string): void {
+  try {
+    write(Deno.stdout, text);
+  } catch (cause) {
+    throw new OutputFailed(reasonOf(cause), { cause });
+  }
 }
 
 /** A log that cannot be written, on a full disk or a terminal that was closed, stops nothing. */

@@ -13,6 +13,7 @@ const CODES: [error: unknown, code: number][] = [
   [new errors.StoreFailed("x"), 1],
   [new errors.NoWritableStore("x"), 1],
   [new errors.NetworkFailed("x"), 1],
+  [new errors.OutputFailed("x"), 1],
   [new errors.Interrupted(), 1],
   [new errors.ShareError("x"), 1],
   [new Error("x"), 1],

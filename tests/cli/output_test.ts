@@ -150,7 +150,7 @@ Deno.test("an error is told to a program with its name, hint and exit code", () 
 Deno.test("what cannot be written is a failure when it is a result, and none when it is a log", () => {
   const own = [Deno.stdout, Deno.stderr].map((stream) => ({ stream, writeSync: stream.writeSync }));
   const writeSync = () => {
-    throw new Error("no space left on the device");
+    throw Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" });
   };
   for (const { stream } of own) Object.assign(stream, { writeSync });
   try {
@@ -160,8 +160,9 @@ Deno.test("what cannot be written is a failure when it is a result, and none whe
       output[say]("x");
     }
     output.error("error", "hint");
-    assert.throws(() => output.result("x"), /no space/);
-    assert.throws(() => new Output({ level, json: true }).event("x", {}), /no space/);
+    const failed = /^OutputFailed: Cannot write to standard output: no space left on the device$/;
+    assert.throws(() => output.result("x"), failed);
+    assert.throws(() => new Output({ level, json: true }).event("x", {}), failed);
     new Output({ level, json: true, eventsAreLog: true }).event("x", {});
     new Output({ level, json: true, leavesStdout: true }).event("x", {});
   } finally {
