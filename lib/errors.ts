@@ -50,12 +50,20 @@ export class UnsupportedTree extends ShareError {
   }
 }
 
+/** A tree in which something is not any more what it was a moment ago: nothing is known of it. */
+export class TreeChanged extends UnsupportedTree {
+  constructor(path: string) {
+    super(path, "it changed while it was read");
+  }
+}
+
 /** A tree that is not what its digest says. `message` holds the differences, a line each. */
 export class VerificationFailed extends ShareError {
+  /** `actual` is undefined when no manifest can describe the tree. */
   constructor(
     readonly path: string,
     readonly expected: string,
-    readonly actual: string,
+    readonly actual: string | undefined,
     explanation: string,
   ) {
     super(explanation);

@@ -2,8 +2,17 @@ import { ShareError } from "../errors.ts";
 import { type ExitCode, exitCodeFor } from "./exit.ts";
 import { type Output, printable } from "./output.ts";
 
-/** Says what went wrong, and what to do about it; returns the exit code that it means. */
-export function tellError(output: Output, error: unknown): ExitCode {
+/**
+ * Says what went wrong, and what to do about it.
+ *
+ * @param about what programs are told of what it went wrong with
+ * @returns the exit code that it means
+ */
+export function tellError(
+  output: Output,
+  error: unknown,
+  about: Readonly<Record<string, unknown>> = {},
+): ExitCode {
   const code = exitCodeFor(error);
   const message = error instanceof Error ? error.message : String(error);
   const hint = error instanceof ShareError ? error.hint : undefined;
@@ -12,6 +21,7 @@ export function tellError(output: Output, error: unknown): ExitCode {
     message,
     hint,
     exitCode: code,
+    ...about,
   });
   output.error(message.split("\n").map(printable).join("\n"), hint);
   // What is not expected is a mistake in this program: its place helps whoever mends it.

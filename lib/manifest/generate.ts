@@ -26,7 +26,8 @@ export interface GenerateOptions {
  *
  * @returns a manifest that is not ambiguous: each entry has its true directory
  * @throws UnsupportedTree when there is something that a manifest cannot hold: a device, a pipe, a
- *   socket, a name with a newline or that is not UTF-8; or when the tree changes meanwhile
+ *   socket, a name with a newline or that is not UTF-8
+ * @throws TreeChanged when a file changes meanwhile
  * @throws Deno.errors.NotFound, Deno.errors.PermissionDenied and others when it cannot be read
  */
 export async function generateManifest(

@@ -1,6 +1,6 @@
 import { createHash, hash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { UnsupportedTree } from "../errors.ts";
+import { TreeChanged } from "../errors.ts";
 
 /** Read at once; larger is no faster, and two of these must fit a small machine's cache. */
 const BUFFER_SIZE = 1024 * 1024;
@@ -41,16 +41,18 @@ export class FileHasher {
    * Hashes an ordinary file; lower-case hexadecimal.
    *
    * @param info what `lstat` said about the file
-   * @throws UnsupportedTree when it is no longer that file, or of another size
+   * @throws TreeChanged when it is no longer that file, or of another size
    */
   async hash(path: string, info: Deno.FileInfo): Promise<string> {
     using file = Deno.openSync(path);
     // There is no way to open without following a symlink, which may just have been put here.
     const opened = file.statSync();
-    if (!opened.isFile || opened.dev !== info.dev || opened.ino !== info.ino) throw changed(path);
+    if (!opened.isFile || opened.dev !== info.dev || opened.ino !== info.ino) {
+      throw new TreeChanged(path);
+    }
     const first = this.#read(file);
     if (first.length < BUFFER_SIZE) {
-      if (first.length !== info.size) throw changed(path);
+      if (first.length !== info.size) throw new TreeChanged(path);
       return hash(this.#hashName, first, "hex");
     }
     const digest = createHash(this.#hashName);
@@ -60,7 +62,7 @@ export class FileHasher {
       size += chunk.length;
       await this.step();
     }
-    if (size !== info.size) throw changed(path);
+    if (size !== info.size) throw new TreeChanged(path);
     return digest.digest("hex");
   }
 
@@ -80,8 +82,4 @@ export class FileHasher {
     this.#onBytes?.(filled);
     return this.#buffer.subarray(0, filled);
   }
-}
-
-function changed(path: string): UnsupportedTree {
-  return new UnsupportedTree(path, "it changed while it was read");
 }

@@ -1,4 +1,4 @@
-/** What a person types: usage, help, list, verify, exit codes, and what goes to which stream. */
+/** What a person types: usage, help, list, exit codes, and what goes to which stream. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -271,64 +271,6 @@ for (const program of programs()) {
     });
   });
 
-  Deno.test(`${program.name}: verify checks all or one, and lists what differs with exit 4`, async () => {
-    await using directory = new TemporaryDirectory();
-    const one = machine(directory, "one");
-    const good = await addImplementation(one.store, SMALL);
-    const bad = await addImplementation(
-      one.store,
-      [file("good", "good"), file("x", "x")],
-      "sha1new",
-    );
-    const verify = (...args: string[]) => run(program, ["verify", ...args], { env: one.env });
-    const before = await verify();
-    assert.equal(before.code, 0, before.stderr);
-    assert.deepEqual(
-      before.stdout.trimEnd().split("\n").sort(),
-      [`${good.path}: OK`, `${bad.path}: OK`].sort(),
-    );
-    Deno.writeTextFileSync(join(bad.path, "good"), "evil");
-    Deno.writeTextFileSync(join(bad.path, "extra"), "");
-    for (const args of [[], [bad.digest], [good.digest, bad.digest]]) {
-      const { code, stdout, stderr } = await verify(...args);
-      assert.equal(code, 4, stderr);
-      assert.match(stderr, new RegExp(bad.digest));
-      assert.match(stderr, /^- F .* 4 good$/m);
-      assert.match(stderr, /^\+ F .* 4 good$/m);
-      assert.match(stderr, /^\+ F .* 0 extra$/m);
-      assert.equal(stdout, args.length === 1 ? "" : `${good.path}: OK\n`);
-    }
-    const fine = await verify(good.digest);
-    assert.deepEqual([fine.code, fine.stdout], [0, `${good.path}: OK\n`]);
-    const missing = await verify(UNKNOWN);
-    assert.equal(missing.code, 1);
-    assert.match(missing.stderr, /^0share: error: Cannot verify .*: it is in no store$/m);
-    assert.match(missing.stderr, /^0share: hint: /m);
-  });
-
-  Deno.test({
-    name: `${program.name}: verify goes on behind what cannot be read, and its exit is the worst`,
-    ...needs("root", "linux"),
-    fn: async () => {
-      await using directory = new TemporaryDirectory();
-      const one = machine(directory, "one");
-      const trees = await Promise.all(
-        ["a", "b", "c"].map((name) => addImplementation(one.store, [file(name, name)])),
-      );
-      const [bad, unreadable, good] = trees.toSorted((a, b) => a.digest < b.digest ? -1 : 1);
-      Deno.writeTextFileSync(join(bad!.path, "extra"), "");
-      for (const { name } of Deno.readDirSync(unreadable!.path)) {
-        Deno.chmodSync(join(unreadable!.path, name), 0);
-      }
-      // Root without the right to read everything.
-      const prefix = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
-      const digests = [bad!, unreadable!, good!].map(({ digest }) => digest);
-      const verified = await run(program, ["verify", ...digests], { env: one.env, prefix });
-      assert.deepEqual([verified.code, verified.stdout], [4, `${good!.path}: OK\n`]);
-      assert.match(verified.stderr, new RegExp(`Cannot verify "${unreadable!.path}": .*denied`));
-    },
-  });
-
   Deno.test({
     name: `${program.name}: a log that cannot be written changes no exit status and ends no server`,
     ...needs("linux"),
@@ -359,23 +301,6 @@ for (const program of programs()) {
         assert.equal(code, 1);
         assert.match(stderr, /^0share: error: Cannot write to standard output: no space left/);
       }
-    },
-  });
-
-  Deno.test({
-    name: `${program.name}: a demo that is ended leaves nothing behind`,
-    ...needs("posix"),
-    fn: async () => {
-      await using directory = new TemporaryDirectory();
-      const { env } = directory.sandbox("one");
-      const scratch = join(directory.path, "scratch");
-      Deno.mkdirSync(scratch);
-      await using demo = start(program, ["demo"], { env: { ...env, TMPDIR: scratch } });
-      await demo.output(/listening for requests/);
-      const { code, stderr } = await demo.stop("SIGTERM");
-      assert.equal(code, 1, stderr);
-      assert.match(stderr, /^0share: error: Interrupted/m);
-      assert.deepEqual(namesIn(scratch), []);
     },
   });
 

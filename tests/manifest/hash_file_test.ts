@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { UnsupportedTree } from "../../lib/errors.ts";
+import { TreeChanged } from "../../lib/errors.ts";
 import { FileHasher } from "../../lib/manifest/hash_file.ts";
 import { buildTree } from "../vectors/build.ts";
 import { file, symlink } from "../vectors/trees.ts";
@@ -28,7 +28,7 @@ Deno.test("refuses a file that is not of the size it was seen with", async () =>
   for (const size of [3, 2 ** 20, 2 ** 21]) {
     Deno.writeFileSync(path, new Uint8Array(size));
     const seen = { ...Deno.lstatSync(path), size: size - 1 };
-    await assert.rejects(new FileHasher("sha1", {}).hash(path, seen), UnsupportedTree);
+    await assert.rejects(new FileHasher("sha1", {}).hash(path, seen), TreeChanged);
   }
 });
 
@@ -43,7 +43,7 @@ Deno.test({
     buildTree(root.path, [symlink("seen", "secret")]);
     await assert.rejects(
       new FileHasher("sha1", {}).hash(`${root.path}/seen`, seen),
-      (error) => error instanceof UnsupportedTree && /changed/.test(error.message),
+      (error) => error instanceof TreeChanged && /changed/.test(error.message),
     );
   },
 });
@@ -56,7 +56,7 @@ Deno.test({
     buildTree(root.path, [file("f", "x")]);
     const seen = Deno.lstatSync(`${root.path}/f`);
     for (const path of [root.path, "/dev/null"]) {
-      await assert.rejects(new FileHasher("sha1", {}).hash(path, seen), UnsupportedTree);
+      await assert.rejects(new FileHasher("sha1", {}).hash(path, seen), TreeChanged);
     }
   },
 });

@@ -1,4 +1,10 @@
-import { Interrupted, ShareError, VerificationFailed } from "../../errors.ts";
+import {
+  Interrupted,
+  ShareError,
+  TreeChanged,
+  UnsupportedTree,
+  VerificationFailed,
+} from "../../errors.ts";
 import { parseDigestList } from "../../manifest/digest.ts";
 import { verifyTree } from "../../manifest/verify.ts";
 import {
@@ -29,7 +35,8 @@ export const verify: Command = {
     const release = onInterrupt(() => controller.abort(new Interrupted()));
     let worst: ExitCode = EXIT.done;
     try {
-      for (const { digest, path } of chosen) {
+      for (const implementation of chosen) {
+        const { digest, path } = implementation;
         let bytes = 0;
         try {
           await verifyTree(digest, path, {
@@ -39,8 +46,8 @@ export const verify: Command = {
         } catch (error) {
           output.bar("");
           if (error instanceof Interrupted) throw error;
-          const named = error instanceof VerificationFailed ? error : wrong(path, error);
-          worst = Math.max(worst, tellError(output, named)) as ExitCode;
+          const code = tellError(output, wrong(implementation, error), { digest, path });
+          worst = Math.max(worst, code) as ExitCode;
           continue;
         }
         output.bar("");
@@ -69,7 +76,13 @@ function copiesOf(stores: readonly string[], text: string): StoredImplementation
 }
 
 /** One that cannot be read is no reason not to look at the rest. */
-function wrong(path: string, cause: unknown): ShareError {
+function wrong({ digest, path }: StoredImplementation, cause: unknown): ShareError {
+  if (cause instanceof VerificationFailed) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
+  // What no manifest can describe is not what the manifest with this digest describes.
+  if (cause instanceof UnsupportedTree && !(cause instanceof TreeChanged)) {
+    const lines = [`${JSON.stringify(path)} does not verify:`, `${digest} (expected digest)`];
+    return new VerificationFailed(path, digest, undefined, [...lines, "", reason].join("\n"));
+  }
   return new ShareError(`Cannot verify "${path}": ${reason}`, { cause });
 }
