@@ -7,6 +7,9 @@ export interface StoredImplementation {
   readonly path: string;
 }
 
+/** Told of a store that is there but cannot be looked into, perhaps several times, and why. */
+export type OnUnreadable = (store: string, cause: unknown) => void;
+
 /**
  * The first place that has the tree under any of its digests: all stores are searched for the first
  * digest before the next one, as Zero Install does.
@@ -19,11 +22,12 @@ export interface StoredImplementation {
 export function findImplementation(
   stores: readonly string[],
   digests: readonly Digest[],
+  onUnreadable?: OnUnreadable,
 ): StoredImplementation | undefined {
   for (const digest of digests) {
     for (const store of stores) {
       const path = pathIn(store, digest);
-      if (isDirectory(path)) return { digest, store, path };
+      if (isDirectory(path, store, onUnreadable)) return { digest, store, path };
     }
   }
   return undefined;
@@ -32,13 +36,16 @@ export function findImplementation(
 /**
  * Everything in the stores, store by store in the given order, sorted by name in each. A store that
  * is given twice is listed once. Names that are not digests, and what is not a directory, are
- * skipped.
+ * skipped; so is what may not be read.
  */
-export function* listImplementations(stores: readonly string[]): Generator<StoredImplementation> {
+export function* listImplementations(
+  stores: readonly string[],
+  onUnreadable?: OnUnreadable,
+): Generator<StoredImplementation> {
   for (const store of new Set(stores)) {
-    for (const digest of digestsIn(store)) {
+    for (const digest of digestsIn(store, onUnreadable)) {
       const path = pathIn(store, digest);
-      if (isDirectory(path)) yield { digest, store, path };
+      if (isDirectory(path, store, onUnreadable)) yield { digest, store, path };
     }
   }
 }
@@ -48,19 +55,31 @@ export function pathIn(store: string, name: string): string {
   return store.endsWith("/") ? store + name : `${store}/${name}`;
 }
 
-function digestsIn(store: string): Digest[] {
-  try {
-    return Array.from(Deno.readDirSync(store), ({ name }) => name).filter(isDigest).sort();
-  } catch {
-    return [];
-  }
+function digestsIn(store: string, onUnreadable: OnUnreadable | undefined): Digest[] {
+  const read = () =>
+    Array.from(Deno.readDirSync(store), ({ name }) => name).filter(isDigest).sort();
+  return look(read, store, onUnreadable) ?? [];
 }
 
 /** Follows symlinks, as Zero Install does. */
-function isDirectory(path: string): boolean {
+function isDirectory(
+  path: string,
+  store: string,
+  onUnreadable: OnUnreadable | undefined,
+): boolean {
+  return look(() => Deno.statSync(path).isDirectory, store, onUnreadable) ?? false;
+}
+
+/** Undefined if there is nothing, or nothing that can be seen: which of them is told. */
+function look<Seen>(
+  at: () => Seen,
+  store: string,
+  onUnreadable: OnUnreadable | undefined,
+): Seen | undefined {
   try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
+    return at();
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) onUnreadable?.(store, cause);
+    return undefined;
   }
 }

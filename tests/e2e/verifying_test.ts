@@ -11,6 +11,11 @@ import { machine, SMALL } from "./lib/machine.ts";
 import { programs, run } from "./lib/program.ts";
 import { TemporaryDirectory } from "./lib/sandbox_env.ts";
 
+/** Root without the right to read everything; others have none that could be taken. */
+const WITHOUT_RIGHTS = Deno.build.os === "linux" && Deno.uid() === 0
+  ? ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+  : [];
+
 const UNKNOWN = `sha256new_${"A".repeat(52)}`;
 
 for (const program of programs()) {
@@ -51,7 +56,7 @@ for (const program of programs()) {
 
   Deno.test({
     name: `${program.name}: verify goes on behind what cannot be read, and its exit is the worst`,
-    ...needs("root", "linux"),
+    ...needs("linux"),
     fn: async () => {
       await using directory = new TemporaryDirectory();
       const one = machine(directory, "one");
@@ -63,12 +68,58 @@ for (const program of programs()) {
       for (const { name } of Deno.readDirSync(unreadable!.path)) {
         Deno.chmodSync(join(unreadable!.path, name), 0);
       }
-      // Root without the right to read everything.
-      const prefix = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
       const digests = [bad!, unreadable!, good!].map(({ digest }) => digest);
-      const verified = await run(program, ["verify", ...digests], { env: one.env, prefix });
+      const verified = await run(program, ["verify", ...digests], {
+        env: one.env,
+        prefix: WITHOUT_RIGHTS,
+      });
       assert.deepEqual([verified.code, verified.stdout], [4, `${good!.path}: OK\n`]);
       assert.match(verified.stderr, new RegExp(`Cannot verify "${unreadable!.path}": .*denied`));
+    },
+  });
+
+  Deno.test({
+    name: `${program.name}: of a store that cannot be read verify and list warn, and verify fails`,
+    ...needs("linux"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const one = machine(directory, "one");
+      const { digest } = await addImplementation(one.store, SMALL);
+      const options = { env: one.env, prefix: WITHOUT_RIGHTS };
+      const warning = `0share: warning: Cannot read the store "${one.store}": permission denied\n`;
+      // One cannot be listed; of the other one the names can be read, and nothing else.
+      for (const mode of [0o000, 0o444]) {
+        Deno.chmodSync(one.store, mode);
+        for (const [command, expected] of [["list", 0], ["verify", 1]] as const) {
+          for (const json of [[], ["--json"]]) {
+            const { code, stdout, stderr } = await run(program, [command, ...json], options);
+            assert.deepEqual([code, stdout, stderr], [expected, "", warning]);
+          }
+        }
+        const verified = await run(program, ["verify", digest], options);
+        assert.equal(verified.code, 1);
+        const error =
+          `0share: error: Cannot verify ${digest}: it is in no store that can be read\n`;
+        assert.ok(verified.stderr.startsWith(warning + error), verified.stderr);
+      }
+    },
+  });
+
+  Deno.test({
+    name: `${program.name}: of what cannot be read list says so, and verify says why`,
+    ...needs("linux"),
+    fn: async () => {
+      await using directory = new TemporaryDirectory();
+      const one = machine(directory, "one");
+      const { digest, path } = await addImplementation(one.store, SMALL);
+      Deno.chmodSync(path, 0);
+      const options = { env: one.env, prefix: WITHOUT_RIGHTS };
+      const listed = await run(program, ["list"], options);
+      const line = `${digest}  unreadable  ${one.store}\n`;
+      assert.deepEqual([listed.code, listed.stdout, listed.stderr], [0, line, ""]);
+      const { code, stderr } = await run(program, ["verify", digest], options);
+      assert.equal(code, 1);
+      assert.match(stderr, new RegExp(`^0share: error: Cannot verify "${path}": .*denied`));
     },
   });
 

@@ -37,6 +37,31 @@ Deno.test("what is not a directory is not an implementation", () => {
   assert.deepEqual([...listImplementations([scratch.path])], []);
 });
 
+Deno.test({
+  name: "of a store that cannot be read it is told, and of one that is missing it is not",
+  ...needs("posix"),
+  fn() {
+    using scratch = new Scratch();
+    const good = scratch.directory("good");
+    scratch.directory(`good/${A}`);
+    Deno.symlinkSync("nothing", `${good}/${B}`);
+    // Not even root can look into a file.
+    const bad = `${scratch.path}/bad`;
+    Deno.writeTextFileSync(bad, "");
+    const stores = [`${scratch.path}/missing`, bad, good];
+    const told: string[] = [];
+    const tell = (store: string, cause: unknown) => {
+      assert.ok(cause instanceof Deno.errors.NotADirectory, String(cause));
+      told.push(store);
+    };
+    assert.deepEqual([...listImplementations(stores, tell)].map(({ digest }) => digest), [A]);
+    assert.deepEqual(told.splice(0), [bad]);
+    assert.equal(findImplementation(stores, [B], tell), undefined);
+    assert.deepEqual(told, [bad]);
+    assert.equal(findImplementation(stores, [A])?.store, good);
+  },
+});
+
 Deno.test("a listing is sorted in each store and skips what is no implementation", () => {
   using scratch = new Scratch();
   const one = scratch.directory("one");

@@ -9,6 +9,7 @@ import type { Command } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { formatName } from "../names.ts";
 import { count, formatBytes } from "../quantities.ts";
+import { UnreadableStores } from "../unreadable_stores.ts";
 
 export const list: Command = {
   name: "list",
@@ -29,7 +30,8 @@ export const list: Command = {
       );
     }
     const [wanted] = parsed.args;
-    const all = [...listImplementations(storeLocations(environment))];
+    const unreadable = new UnreadableStores(output);
+    const all = [...listImplementations(storeLocations(environment), unreadable.tell)];
     names.expect(all.map(({ digest }) => digest));
     for (const stored of all) {
       const { digest, store, path } = stored;

@@ -18,6 +18,7 @@ import { EXIT, type ExitCode } from "../exit.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { formatBytes } from "../quantities.ts";
 import { tellError } from "../tell_error.ts";
+import { UnreadableStores } from "../unreadable_stores.ts";
 
 export const verify: Command = {
   name: "verify",
@@ -27,13 +28,14 @@ export const verify: Command = {
   notes: ["What is wrong is listed as in 0install store verify, and the exit status is then 4."],
   async run(parsed, { output, environment, names }) {
     const stores = storeLocations(environment);
+    const unreadable = new UnreadableStores(output);
     const chosen = parsed.args.length === 0
-      ? [...listImplementations(stores)]
-      : parsed.args.flatMap((text) => copiesOf(stores, text));
+      ? [...listImplementations(stores, unreadable.tell)]
+      : parsed.args.flatMap((text) => copiesOf(stores, text, unreadable));
     names.expect(chosen.map(({ digest }) => digest));
     const controller = new AbortController();
     const release = onInterrupt(() => controller.abort(new Interrupted()));
-    let worst: ExitCode = EXIT.done;
+    let worst: ExitCode = unreadable.any ? EXIT.failed : EXIT.done;
     try {
       for (const implementation of chosen) {
         const { digest, path } = implementation;
@@ -62,13 +64,18 @@ export const verify: Command = {
 };
 
 /** Every store's copy of what was named: each may be damaged on its own. */
-function copiesOf(stores: readonly string[], text: string): StoredImplementation[] {
+function copiesOf(
+  stores: readonly string[],
+  text: string,
+  unreadable: UnreadableStores,
+): StoredImplementation[] {
   const digests = parseDigestList(text);
   const copies = [...new Set(stores)].flatMap((store) =>
-    findImplementation([store], digests) ?? []
+    findImplementation([store], digests, unreadable.tell) ?? []
   );
   if (copies.length === 0) {
-    throw new ShareError(`Cannot verify ${text}: it is in no store`, {
+    const where = unreadable.any ? "in no store that can be read" : "in no store";
+    throw new ShareError(`Cannot verify ${text}: it is ${where}`, {
       hint: "0share list shows what there is",
     });
   }
