@@ -21,8 +21,9 @@ export const demo: Command = {
   notes: [
     "Makes an implementation of files that are at hand, among them this program's own executable,\n" +
     "in a temporary store; serves that; fetches it over UDP and HTTP into a second store; and\n" +
-    "verifies it there. Everything is removed afterwards.",
+    "verifies it there. Everything is removed afterwards. With --quiet only failures are told.",
   ],
+  eventsAreLog: true,
   async run(parsed, { output }) {
     if (parsed.args.length > 0) {
       throw new UsageError(`Command "demo" takes no arguments: ${JSON.stringify(parsed.args[0])}`);
@@ -56,6 +57,7 @@ async function demonstrate(stage: Stage): Promise<void> {
   const { root, output } = stage;
   const { digest, store } = await makeStore(`${root}/machine1`);
   output.info(`machine1 has ${digest} in ${store}`);
+  output.event("stored", { machine: "machine1", digest, store });
   const discoveryPort = String(freeUdpPort());
 
   await using server = start("machine1", stage, [
@@ -70,6 +72,19 @@ async function demonstrate(stage: Stage): Promise<void> {
   await start("machine2", stage, ["verify", digest]).done();
 }
 
+/** The only store of a machine, which has its `environmentOf`. */
+function storeOf(machine: string): string {
+  return `${machine}/cache/implementations`;
+}
+
+/**
+ * With this base Zero Install's caches and settings are below it on every system, whatever is set for
+ * the person who runs the demo: otherwise a machine might put things into their stores, or read them.
+ */
+function environmentOf(machine: string): Record<string, string> {
+  return { HOME: machine, ZEROINSTALL_PORTABLE_BASE: machine };
+}
+
 /** A store with one implementation, made of files that every machine with this program has. */
 async function makeStore(machine: string): Promise<{ digest: string; store: string }> {
   const source = `${machine}/source`;
@@ -81,7 +96,7 @@ async function makeStore(machine: string): Promise<{ digest: string; store: stri
   if (!Deno.build.standalone) copySources(new URL("lib/", SOURCE), `${source}/lib`);
 
   const digest = digestOf("sha256new", formatManifest(await generateManifest("sha256new", source)));
-  const store = `${machine}/.cache/0install.net/implementations`;
+  const store = storeOf(machine);
   await using staging = await openStaging(store, digest);
   for (const { name } of [...Deno.readDirSync(source)]) {
     Deno.renameSync(`${source}/${name}`, `${staging.tree}/${name}`);
@@ -114,18 +129,15 @@ interface Side extends AsyncDisposable {
 /** Starts this program as if on a machine of its own, and shows what it says. */
 function start(machine: string, { root, output, signal }: Stage, args: readonly string[]): Side {
   signal.throwIfAborted();
-  output.info(`${machine} $ 0share ${args.join(" ")}`);
+  const command = `0share ${args.join(" ")}`;
+  output.info(`${machine} $ ${command}`);
+  output.event("command", { machine, command });
   const program = Deno.build.standalone
     ? []
     : ["run", "--allow-all", new URL("main.ts", SOURCE).href];
   const process = new Deno.Command(Deno.execPath(), {
     args: [...program, ...args],
-    env: {
-      HOME: `${root}/${machine}`,
-      XDG_CACHE_HOME: `${root}/${machine}/.cache`,
-      XDG_CACHE_DIRS: "",
-      ...quiet(),
-    },
+    env: { ...environmentOf(`${root}/${machine}`), ...quiet() },
     // It is ended as by SIGTERM.
     signal,
     stdin: "null",
@@ -140,6 +152,7 @@ function start(machine: string, { root, output, signal }: Stage, args: readonly 
       rest = lines.pop()!;
       for (const line of lines) {
         output.info(`${machine} | ${line}`);
+        output.event("line", { machine, line });
         waiting.filter(({ pattern }) => pattern.test(line)).forEach(({ resolve }) => resolve());
       }
     }
