@@ -1,9 +1,9 @@
-import { fileURLToPath } from "node:url";
 import { pause } from "../fetch/peer/pause.ts";
 import { Asking } from "../fetch/search/asking.ts";
 import type { Digest } from "../manifest/digest.ts";
 import { networkInterfaces } from "../net/interfaces.ts";
 import type { FetchSettings } from "./fetching.ts";
+import { ownCommand } from "./own_command.ts";
 
 /** How long after nobody has asked for anything any more, in seconds. */
 const IDLE_SECONDS = 20;
@@ -50,7 +50,7 @@ export async function giveAfterwards(
 
 async function start(digests: readonly Digest[], settings: FetchSettings): Promise<void> {
   const command = [
-    ...ownCommand(),
+    ...ownCommand().command,
     "serve",
     "--quiet",
     "--no-mdns",
@@ -73,11 +73,4 @@ async function start(digests: readonly Digest[], settings: FetchSettings): Promi
     stderr: "null",
   }).spawn();
   await shell.status;
-}
-
-/** How this program was started. */
-function ownCommand(): string[] {
-  const executable = Deno.execPath();
-  if (Deno.build.standalone) return [executable];
-  return [executable, "run", "--quiet", "--allow-all", fileURLToPath(Deno.mainModule)];
 }

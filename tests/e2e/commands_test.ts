@@ -248,6 +248,10 @@ for (const program of programs()) {
     Deno.removeSync(join(bare.path, ".manifest"));
     const forged = await addImplementation(one.store, [file("a", "forged")]);
     Deno.writeTextFileSync(join(forged.path, ".manifest"), "F 0 0 0 a\n");
+    const strange = await addImplementation(one.store, [file("a", "strange")]);
+    Deno.removeSync(join(strange.path, ".manifest"));
+    // Like a pipe, which Windows has not.
+    Deno.mkdirSync(join(strange.path, ".manifest"));
     Deno.mkdirSync(join(one.store, "not a digest"));
     const listed = await run(program, ["list"], { env: one.env });
     assert.equal(listed.code, 0);
@@ -257,10 +261,11 @@ for (const program of programs()) {
         `${good.digest}  7 bytes  2 files  ${one.store}`,
         `${bare.digest}  no manifest  ${one.store}`,
         `${forged.digest}  damaged manifest  ${one.store}`,
+        `${strange.digest}  damaged manifest  ${one.store}`,
       ].sort(),
     );
     const json = events((await run(program, ["list", "--json"], { env: one.env })).stdout);
-    assert.equal(json.length, 3);
+    assert.equal(json.length, 4);
     assert.deepEqual(json.find(({ digest }) => digest === good.digest), {
       event: "implementation",
       digest: good.digest,

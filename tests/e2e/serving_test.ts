@@ -68,8 +68,8 @@ for (const program of programs()) {
       });
       await server.output(/listening for requests/);
       const { stderr } = await server.stop();
-      assert.match(stderr, /^0share: warning: Store ".*later" is not there yet$/m);
-      assert.match(stderr, /^0share: warning: Cannot read store ".*closed": .*denied/m);
+      assert.match(stderr, /^0share: warning: The store ".*later" is not there yet$/m);
+      assert.match(stderr, /^0share: warning: Cannot read the store ".*closed": .*denied/m);
     },
   });
 

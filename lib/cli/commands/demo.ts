@@ -9,6 +9,7 @@ import type { Command } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { onInterrupt } from "../interrupt.ts";
 import type { Output } from "../output.ts";
+import { ownCommand } from "../own_command.ts";
 
 /** Where this program's source is, when it runs from source. */
 const SOURCE = new URL(".", Deno.mainModule);
@@ -132,10 +133,8 @@ function start(machine: string, { root, output, signal }: Stage, args: readonly 
   const command = `0share ${args.join(" ")}`;
   output.info(`${machine} $ ${command}`);
   output.event("command", { machine, command });
-  const program = Deno.build.standalone
-    ? []
-    : ["run", "--allow-all", new URL("main.ts", SOURCE).href];
-  const process = new Deno.Command(Deno.execPath(), {
+  const [executable, ...program] = ownCommand().command;
+  const process = new Deno.Command(executable!, {
     args: [...program, ...args],
     env: { ...environmentOf(`${root}/${machine}`), ...quiet() },
     // It is ended as by SIGTERM.

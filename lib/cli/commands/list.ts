@@ -62,7 +62,10 @@ function measure(
 ): { bytes: number; files: number; problem?: string } {
   let manifest: Manifest;
   try {
-    manifest = readManifest(digest, Deno.readFileSync(`${path}/${MANIFEST_NAME}`));
+    const file = `${path}/${MANIFEST_NAME}`;
+    // A pipe would be read for ever.
+    if (!Deno.lstatSync(file).isFile) return { bytes: 0, files: 0, problem: "damaged manifest" };
+    manifest = readManifest(digest, Deno.readFileSync(file));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
       return { bytes: 0, files: 0, problem: "no manifest" };

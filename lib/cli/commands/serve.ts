@@ -7,6 +7,7 @@ import { isReadable, pathsOfStore } from "../../sandbox/store_paths.ts";
 import type { ServeEvent } from "../../serve/events.ts";
 import type { Serving } from "../../serve/server.ts";
 import { storeLocations } from "../../store/locations.ts";
+import { reasonOf } from "../../store/errors.ts";
 import { listImplementations } from "../../store/lookup.ts";
 import { PORT } from "../../wire/limits.ts";
 import type { Command } from "../command.ts";
@@ -157,9 +158,10 @@ function look(store: string, output: Output, named: boolean): void {
     if (named && error instanceof Deno.errors.NotADirectory) {
       throw new UsageError(`Cannot serve "${store}": it is not a directory`);
     }
-    const reason = error instanceof Error ? error.message : String(error);
     output.warning(
-      missing ? `Store "${store}" is not there yet` : `Cannot read store "${store}": ${reason}`,
+      missing
+        ? `The store "${store}" is not there yet`
+        : `Cannot read the store "${store}": ${reasonOf(error)}`,
     );
   }
 }

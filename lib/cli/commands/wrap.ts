@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { ShareError, UsageError } from "../../errors.ts";
 import {
   directoriesOnPath,
@@ -14,6 +13,7 @@ import type { Command, Context } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { fetchSettings } from "../fetching.ts";
 import { PEERS_FIRST_OPTIONS } from "../fetching_options.ts";
+import { ownCommand } from "../own_command.ts";
 import { findZeroInstall } from "../real_zero_install.ts";
 
 /** Where people keep programs of their own, and administrators those for everybody. */
@@ -141,14 +141,6 @@ function usualDirectory(real: string, context: Context): string {
     `Cannot wrap 0install: none of ${USUAL.join(", ")} comes before "${real}" on the PATH`,
     { hint: "name a directory that does: 0share wrap DIR" },
   );
-}
-
-/** How to run this program again from anywhere. */
-function ownCommand(): Omit<WrapperTarget, "options"> {
-  const executable = Deno.execPath();
-  if (Deno.build.standalone) return { command: [executable], files: [] };
-  const main = fileURLToPath(Deno.mainModule);
-  return { command: [executable, "run", "--quiet", "--allow-all", main], files: [main] };
 }
 
 function searchOf({ environment }: Context): ProgramSearch {
