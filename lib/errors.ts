@@ -111,7 +111,7 @@ export class PeerBusy extends ShareError {
 
 /** A peer brings so little that others have a turn in its place: no fault either. */
 export class PeerSlow extends ShareError {
-  constructor(readonly peer: string, bytesPerSecond: number) {
+  constructor(readonly peer: string, readonly bytesPerSecond: number) {
     super(
       `Peer ${peer} makes way for others: it brings ${Math.round(bytesPerSecond)} bytes a second`,
     );

@@ -48,7 +48,7 @@ class Unpacking {
   readonly #symlinks: [path: string, target: string][] = [];
   #entries = 0;
   #bytes = 0;
-  /** What the directories and symlinks take, in characters. */
+  /** What is held of directories, symlinks and executable files, in characters. */
   #names = 0;
 
   constructor(root: string, onBytes: (count: number) => void) {

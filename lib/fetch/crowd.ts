@@ -11,6 +11,7 @@ import type { ReportFetch } from "./events.ts";
 import { LONG_TURN_MS, TRICKLE } from "../wire/limits.ts";
 import { Member } from "./member.ts";
 import type { Offer } from "./search/search.ts";
+import { isSlow } from "./waiting_turns.ts";
 
 /** More than this nobody needs; and a liar who invents peers shall not fill the memory. */
 const MAX_THERE = 256;
@@ -30,10 +31,14 @@ export class Crowd implements Disposable {
   onJoin: (member: Member) => void = () => {};
   /** Called when no more are to be expected. */
   onSettled: () => void = () => {};
-  /** Whether others could be asked if it were not for a member that is as slow: known to who asks. */
-  isInTheWay: (member: Member, bytesPerSecond: number) => boolean = () => false;
+  /**
+   * Whether others are to be asked in place of a member that brings so much and has had so many of its
+   * turns in a row: known to who asks.
+   */
+  isInTheWay: (member: Member, bytesPerSecond: number, turns: number) => boolean = () => false;
   readonly #digest: Digest;
   readonly #report: ReportFetch;
+  /** How many servers were offered there, those that wait included. */
   readonly #ofAddress = new Map<string, number>();
   readonly #byId = new Map<string, Member>();
   /** Offers that there was no room for. */
@@ -56,27 +61,28 @@ export class Crowd implements Disposable {
   }
 
   add(offer: Offer): void {
-    const { id, peer, state } = offer;
+    const { id, peer } = offer;
     const known = id === undefined ? undefined : this.#byId.get(id);
     if (known !== undefined && known.state !== "gone" && known.otherWays.length < MAX_WAYS) {
       // Nobody vouches for the id: who copies another's hides it only for as long as he is good.
       known.otherWays.push(peer);
       return;
     }
-    if (this.members.size >= MAX_MEMBERS) return;
     const ofAddress = this.#ofAddress.get(peer.address) ?? 0;
     if (ofAddress >= MAX_OF_ADDRESS) return;
-    if (this.#there >= MAX_THERE) {
-      if (this.#waiting.length < MAX_MEMBERS) this.#waiting.push(offer);
-      return;
-    }
+    if (this.members.size >= MAX_MEMBERS || this.#waiting.length >= MAX_MEMBERS) return;
+    this.#ofAddress.set(peer.address, ofAddress + 1);
+    if (this.#there < MAX_THERE) this.#join(offer);
+    else this.#waiting.push(offer);
+  }
+
+  #join({ id, peer, state }: Offer): void {
     const member = new Member(peer, state, (...how) => this.#makesWay(...how));
     if (this.members.has(member.name)) {
       member[Symbol.dispose]();
       return;
     }
     this.members.set(member.name, member);
-    this.#ofAddress.set(peer.address, ofAddress + 1);
     if (id !== undefined) this.#byId.set(id, member);
     this.onJoin(member);
   }
@@ -130,10 +136,10 @@ export class Crowd implements Disposable {
    * nobody brings faster comes in the end.
    */
   #makesWay(member: Member, bytesPerSecond: number, milliseconds: number): boolean {
-    const isSlow = bytesPerSecond * TRICKLE.ms / 1000 < TRICKLE.bytesInTheWay;
-    if (isSlow) this.#addOtherWays(member);
-    if (milliseconds < (isSlow ? TRICKLE.ms : LONG_TURN_MS) * 2 ** member.madeWay) return false;
-    if (!this.isInTheWay(member, bytesPerSecond)) return false;
+    const slow = isSlow(bytesPerSecond);
+    if (slow) this.#addOtherWays(member);
+    const turns = milliseconds / ((slow ? TRICKLE.ms : LONG_TURN_MS) * 2 ** member.madeWay);
+    if (turns < 1 || !this.isInTheWay(member, bytesPerSecond, turns)) return false;
     member.madeWay++;
     return true;
   }
@@ -153,7 +159,7 @@ export class Crowd implements Disposable {
     while (this.#waiting.length > 0 && this.#there < MAX_THERE) {
       const next = this.#waiting.reduce((a, b) => known(b) < known(a) ? b : a);
       this.#waiting.splice(this.#waiting.indexOf(next), 1);
-      this.add(next);
+      this.#join(next);
     }
   }
 

@@ -53,10 +53,10 @@ export class Crowds implements Disposable {
     }
   }
 
-  /** Whether anybody said that he has it, or has sent some of it. */
+  /** Whether anybody said that he has it, or has given anything of it. */
   get anyOffered(): boolean {
     return [...this.#crowds.values()].some(({ members }) =>
-      members.values().some(({ offers, tally }) => offers || tally.bytes > 0)
+      members.values().some(({ offers, peer }) => offers || peer.hasGiven)
     );
   }
 

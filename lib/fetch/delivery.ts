@@ -12,6 +12,7 @@ import type { DownloadLimit } from "./download_limit.ts";
 import type { ReportFetch } from "./events.ts";
 import type { Member } from "./member.ts";
 import type { Search } from "./search/search.ts";
+import { WaitingTurns } from "./waiting_turns.ts";
 
 export interface DeliveryOptions {
   /** Whose implementations may have some of the same files. */
@@ -80,8 +81,8 @@ export async function deliver(
 }
 
 /**
- * One peer after the other: of an archive, nothing is worth keeping when it is wrong. Those that crawl
- * have their turns, each twice as long as its last one.
+ * One peer after the other: of an archive, nothing is worth keeping when it is wrong. Those that take
+ * long have their turns, each twice as long as its last one.
  */
 async function fromArchives(
   crowd: Crowd,
@@ -90,11 +91,12 @@ async function fromArchives(
   report: ReportFetch,
 ): Promise<VerifiedTree | undefined> {
   const asked = new Set<Member>();
-  const slow: Member[] = [];
+  const waiting = new WaitingTurns();
   const unasked = () => crowd.archivists.find((member) => !asked.has(member));
-  crowd.isInTheWay = () => unasked() !== undefined || slow.length > 0;
+  crowd.isInTheWay = (_member, rate, turns) =>
+    waiting.isInTheWay(rate, turns, unasked() !== undefined);
   for (;;) {
-    const member = unasked() ?? slow.shift();
+    const member = unasked() ?? waiting.next();
     if (member === undefined) return undefined;
     asked.add(member);
     try {
@@ -103,7 +105,7 @@ async function fromArchives(
       if (tree !== undefined) return tree;
       if (hasOffered(member)) crowd.drop(member, new PeerLacks(member.name, NOT_GIVEN));
     } catch (error) {
-      if (error instanceof PeerSlow) slow.push(member);
+      if (error instanceof PeerSlow) waiting.add(member, error.bytesPerSecond);
       else if (isPeerFault(error)) crowd.drop(member, error);
       else throw error;
     }
@@ -114,6 +116,6 @@ async function fromArchives(
 const NOT_GIVEN = 'it does not give what it offered; "0share verify" there tells if it is damaged';
 
 /** Who was getting the same may have ended meanwhile. */
-function hasOffered({ offers, passing, tally }: Member): boolean {
-  return !passing && (offers || tally.bytes > 0);
+function hasOffered({ offers, passing, peer }: Member): boolean {
+  return !passing && (offers || peer.hasGiven);
 }

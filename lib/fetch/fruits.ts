@@ -26,7 +26,9 @@ export class Fruits {
     const now = performance.now();
     let bytes = 0;
     for (const { tally } of this.#crowd.members.values()) bytes += tally.bytes;
-    if (waits || bytes !== this.#bytes || this.#crowd.usable.length === 0) {
+    // What another fetch has taken of the limit keeps this one waiting.
+    const owes = (this.#limit?.owed(0) ?? 0) > 0;
+    if (waits || owes || bytes !== this.#bytes || this.#crowd.usable.length === 0) {
       this.#bytes = bytes;
       this.#since = now;
     }

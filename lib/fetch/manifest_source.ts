@@ -8,6 +8,7 @@ import { type Crowd, isPeerFault } from "./crowd.ts";
 import type { DownloadLimit } from "./download_limit.ts";
 import type { Member } from "./member.ts";
 import { patiently } from "./patience.ts";
+import { WaitingTurns } from "./waiting_turns.ts";
 
 /**
  * Peers that are asked at once: one, and one more each time that `SECOND_MANIFEST_MS` go by. Each may
@@ -66,8 +67,7 @@ class Inquiry {
   readonly #over = new AbortController();
   readonly #signal: AbortSignal;
   readonly #asked = new Set<Member>();
-  /** Those that made way: they have another turn. */
-  readonly #slow: Member[] = [];
+  readonly #waiting = new WaitingTurns();
   readonly #found = Promise.withResolvers<Found | undefined>();
   readonly #tasks = new Set<Promise<void>>();
   /** Those that are being asked just now, and not left alone for a while. */
@@ -94,8 +94,9 @@ class Inquiry {
     this.#outer.addEventListener("abort", onAbort);
     this.#crowd.onJoin = () => this.#next();
     this.#crowd.onSettled = () => this.#next();
-    this.#crowd.isInTheWay = () =>
-      this.#running >= AT_ONCE && (this.#unasked() !== undefined || this.#slow.length > 0);
+    this.#crowd.isInTheWay = (_member, rate, turns) =>
+      this.#running >= AT_ONCE &&
+      this.#waiting.isInTheWay(rate, turns, this.#unasked() !== undefined);
     try {
       this.#next();
       return await this.#found.promise;
@@ -113,7 +114,7 @@ class Inquiry {
   #next(): void {
     if (this.#signal.aborted) return;
     while (this.#running < this.#atOnce) {
-      const member = this.#unasked() ?? this.#slow.shift();
+      const member = this.#unasked() ?? this.#waiting.next();
       if (member === undefined) break;
       this.#asked.add(member);
       const task = this.#ask(member)
@@ -153,7 +154,7 @@ class Inquiry {
         const cause = error;
         this.#crowd.drop(member, new PeerLied(member.name, error.message, { cause }));
       } else if (isPeerFault(error)) this.#crowd.drop(member, error);
-      else if (error instanceof PeerSlow) this.#slow.push(member);
+      else if (error instanceof PeerSlow) this.#waiting.add(member, error.bytesPerSecond);
       else throw error;
     }
   }

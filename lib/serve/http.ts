@@ -1,6 +1,5 @@
 import { DamagedImplementation } from "../errors.ts";
 import { unmapped } from "../net/inbox.ts";
-import { BUSY_RETRY_SECONDS, MAX_REQUESTS, MAX_REQUESTS_PER_ADDRESS } from "../wire/limits.ts";
 import { formatContentRange, formatUnsatisfiedRange, parseRange } from "../wire/range.ts";
 import {
   type ArchiveFormat,
@@ -25,7 +24,6 @@ import { PieceDigests } from "./piece_digests.ts";
 import { PieceAnswers } from "./pieces.ts";
 import { etagOf, headersFor, notHere, say, unchanged, VARIES, weakenEtag } from "./responses.ts";
 import { busy, type Call, Sender } from "./sender.ts";
-import { Transfers } from "./transfers.ts";
 import type { UploadLimit } from "./upload_limit.ts";
 
 const ARCHIVES: Readonly<Record<ArchiveFormat, { coding: Coding; type: string }>> = {
@@ -56,18 +54,8 @@ export function answering(
 ): Deno.ServeHandler<Deno.NetAddr> {
   const { report } = options;
   const answerer = new Answerer(holdings, options);
-  const requests = new Transfers(MAX_REQUESTS, MAX_REQUESTS_PER_ADDRESS);
   return (request, info) => {
     const from = unmapped(info.remoteAddr.hostname);
-    const leave = requests.begin(from);
-    if (leave === undefined) {
-      const headers = { "retry-after": String(BUSY_RETRY_SECONDS) };
-      return new Response(null, { status: 503, headers });
-    }
-    const { completed } = info;
-    // Not everybody waits for it, and who hangs up ends no server.
-    if (completed === undefined) leave();
-    else completed.then(leave, leave);
     if (!access.admits(from)) {
       report({ kind: "refused", from, reason: "its address is not allowed" });
       return say(403, "This address is not served here");
@@ -85,6 +73,9 @@ export function answering(
       return response;
     };
     const route = parseRoute(path, requestQuery(request.url));
+    const { completed } = info;
+    // Not everybody waits for it, and who hangs up ends no server.
+    completed?.catch(() => {});
     const failed = (error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
       report({ kind: "trouble", reason: `Cannot answer ${method} ${path}: ${reason}` });

@@ -67,7 +67,13 @@ function isDirectory(
   store: string,
   onUnreadable: OnUnreadable | undefined,
 ): boolean {
-  return look(() => Deno.statSync(path).isDirectory, store, onUnreadable) ?? false;
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    // A symlink to what is not there, or not for us, says nothing of the store that it is in.
+    look(() => Deno.lstatSync(path), store, onUnreadable);
+    return false;
+  }
 }
 
 /** Undefined if there is nothing, or nothing that can be seen: which of them is told. */

@@ -119,8 +119,8 @@ export const MAX_TAR_RECORD_SIZE = 256 * 1024;
 export const MAX_UNPACKED_ENTRIES = 2_000_000;
 
 /**
- * Paths of directories and symlinks of an archive, and where the latter lead, in characters: they are
- * held in memory to its end.
+ * Paths of directories, symlinks and executable files of an archive, and where symlinks lead, in
+ * characters: they are held in memory to its end.
  */
 export const MAX_UNPACKED_NAMES_SIZE = 128 * 1024 * 1024;
 
@@ -217,15 +217,6 @@ export const MAX_UNSENT = 256;
 
 /** The same for one address: its transfers, and as many manifests. */
 export const MAX_UNSENT_PER_ADDRESS = 32;
-
-/**
- * Requests that are not over, whatever they are answered: what is more gets no body, which could wait
- * for a reader that takes nothing.
- */
-export const MAX_REQUESTS = 2048;
-
-/** The same for one address: a fetch has some for each machine and implementation. */
-export const MAX_REQUESTS_PER_ADDRESS = 256;
 
 /** When a peer that found no place should ask again, in seconds. */
 export const BUSY_RETRY_SECONDS = 2;

@@ -176,6 +176,22 @@ Deno.test("who there was no room for has it when others are given up, machines b
   assert.equal(crowd.usable.length, 256);
 });
 
+Deno.test("nor does one machine take the places of those that wait", () => {
+  using made = crowdOf();
+  const { crowd } = made;
+  for (let index = 0; index < 256; index++) crowd.add(offer(`10.0.0.${index}`, "have"));
+  for (let port = 1; port <= 2000; port++) {
+    const { peer, ...rest } = offer("10.0.1.1", "have");
+    crowd.add({ ...rest, peer: { ...peer, port } });
+  }
+  crowd.add(offer("192.0.2.1", "have"));
+  for (const member of [...crowd.members.values()].slice(0, 17)) {
+    crowd.drop(member, new PeerFailed(member.name, "nobody listens there"));
+  }
+  assert.equal(crowd.members.get("192.0.2.1")?.state, "seed");
+  assert.equal(crowd.usable.filter(({ name }) => name.includes("10.0.1.1")).length, 16);
+});
+
 Deno.test("one machine with many ports hides nobody", () => {
   using made = crowdOf();
   const { crowd } = made;

@@ -44,3 +44,14 @@ Deno.test("who pays for what came with waiting is not impatient", async () => {
   await setTimeout(60);
   assert.equal(fruits.haveFailed(false), false);
 });
+
+Deno.test("nor is who waits because another fetch has taken much of the limit", async () => {
+  using room = crowdOfOne();
+  const limit = new DownloadLimit(100_000_000);
+  const fruits = new Fruits(room.crowd, limit, 50);
+  limit.owed(20_000_000);
+  await setTimeout(60);
+  assert.equal(fruits.haveFailed(false), false);
+  await setTimeout(200);
+  assert.equal(fruits.haveFailed(false), true);
+});

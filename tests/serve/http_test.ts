@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { Digest } from "../../lib/manifest/digest.ts";
-import {
-  MANIFEST_FRAME_SIZE,
-  MAX_REQUESTS_PER_ADDRESS,
-  MAX_TRANSFERS_PER_ADDRESS,
-} from "../../lib/wire/limits.ts";
+import { MANIFEST_FRAME_SIZE, MAX_TRANSFERS_PER_ADDRESS } from "../../lib/wire/limits.ts";
 import { expandFrame, hasZstd } from "../../lib/wire/zstd.ts";
 import { contentSize, FrameSplitter } from "../../lib/wire/zstd_frames.ts";
 import { directory, file, type Node } from "../vectors/trees.ts";
@@ -243,25 +239,6 @@ Deno.test("strange addresses get 403 and strange hosts 421, and nothing is looke
   assert.equal(rebound.status, 421);
   assert.deepEqual(answering.events.map(({ kind }) => kind), ["refused", "refused"]);
   for (const response of [stranger, rebound]) assert.ok(!(await response.text()).includes(digest));
-});
-
-Deno.test("an address with too many requests that are not over gets answers without a body", async () => {
-  using answering = new Answering();
-  const { digest } = await answering.add(NODES);
-  const never = Promise.withResolvers<void>();
-  const path = `/implementation/${digest}/manifest`;
-  const stalled = [];
-  for (let index = 0; index < MAX_REQUESTS_PER_ADDRESS; index++) {
-    stalled.push(await answering.ask("/nothing", { completed: never.promise }));
-  }
-  assert.ok(stalled.every(({ status }) => status === 404));
-  const refused = await answering.ask(path);
-  assert.deepEqual([refused.status, refused.body], [503, null]);
-  assert.ok(Number(refused.headers.get("retry-after")) > 0);
-  assert.equal((await answering.ask(path, { from: "192.168.1.3" })).status, 200);
-  never.resolve();
-  await never.promise;
-  assert.equal((await answering.ask(path)).status, 200);
 });
 
 Deno.test("an address that takes too much at once is asked to come back", async () => {

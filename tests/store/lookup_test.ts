@@ -86,7 +86,11 @@ Deno.test({
     Deno.symlinkSync(real, store);
     Deno.symlinkSync(`${scratch.path}/elsewhere`, `${real}/${A}`);
     Deno.symlinkSync("nothing", `${real}/${B}`);
+    Deno.symlinkSync(C, `${real}/${C}`);
     assert.equal(findImplementation([store], [B, A])?.path, `${store}/${A}`);
-    assert.deepEqual([...listImplementations([store])].map(({ digest }) => digest), [A]);
+    // One that leads nowhere says nothing of the store.
+    const tell = () => assert.fail("the store can be read");
+    assert.equal(findImplementation([store], [B, C], tell), undefined);
+    assert.deepEqual([...listImplementations([store], tell)].map(({ digest }) => digest), [A]);
   },
 });

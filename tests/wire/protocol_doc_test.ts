@@ -239,8 +239,6 @@ Deno.test("the limits are those of the program", () => {
     "transfers that it has under way to an address": limits.MAX_TRANSFERS_PER_ADDRESS,
     "answers that are not sent in full": limits.MAX_UNSENT,
     "answers that are not sent, to an address": limits.MAX_UNSENT_PER_ADDRESS,
-    "requests that are not over": limits.MAX_REQUESTS,
-    "requests that are not over, of an address": limits.MAX_REQUESTS_PER_ADDRESS,
     "answers to queries of an address, a second": limits.QUERIES_PER_SECOND,
     "piece digests that are being computed": limits.MAX_COMPUTATIONS,
     "message of multicast DNS": limits.MAX_DNS_MESSAGE_SIZE,

@@ -37,7 +37,7 @@ function tick(): void {
 }
 
 /**
- * Told how much a peer brings, and for how long it was asked: whether it is to make way for others.
+ * Told how much a peer brings, and for how long it was waited for: whether it is to make way for others.
  */
 export type MakesWay = (bytesPerSecond: number, milliseconds: number) => boolean;
 
@@ -183,7 +183,7 @@ export class Watch {
   makeWay(): boolean {
     const { little } = this;
     if (little === undefined) return false;
-    if (this.#way?.makesWay(little, performance.now() - this.#begun) !== true) return false;
+    if (this.#way?.makesWay(little, this.#waitedInAll) !== true) return false;
     return this.#end(new PeerSlow(this.#peer, little));
   }
 

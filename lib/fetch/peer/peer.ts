@@ -21,6 +21,7 @@ import { formatRoute, parseRoute, type Route } from "../../wire/routes.ts";
 import { Answer, type MakesWay, Watch, type Way } from "./answer.ts";
 import { Bytes } from "./bytes.ts";
 import { expandingManifest } from "./expanding.ts";
+import { gunzip } from "./gunzip.ts";
 import { plainGet } from "./plain_http.ts";
 
 /** Where a peer listens: an IP address, an IPv6 one with its scope where it needs one, and a port. */
@@ -55,6 +56,8 @@ const PIECE_DIGESTS_PATIENCE_MS = 10_000;
 export class Peer implements Disposable {
   /** What messages call it: its address, and its port unless that is the usual one. */
   readonly name: string;
+  /** Whether it has begun to give anything of what it was asked for, or had no place for that. */
+  hasGiven = false;
   readonly #origin: string;
   readonly #client: Deno.HttpClient;
   readonly #where: PeerAddress;
@@ -353,6 +356,7 @@ export class Peer implements Disposable {
     try {
       const response = await request(watch.signal);
       watch.came(0);
+      this.hasGiven ||= response.ok || response.status === 503;
       return new Answer(this.name, response, watch);
     } catch (cause) {
       watch.end();
@@ -373,26 +377,5 @@ async function* paced(
   for await (const part of body) {
     yield part;
     await pace(part.length);
-  }
-}
-
-/** Undoes gzip. A peer whose archive is not gzip, or ends early, has lied. */
-async function* gunzip(
-  compressed: AsyncIterable<Uint8Array>,
-  peer: string,
-): AsyncGenerator<Uint8Array> {
-  let failure: unknown;
-  const source = ReadableStream.from(async function* () {
-    try {
-      yield* compressed as AsyncIterable<Uint8Array<ArrayBuffer>>;
-    } catch (error) {
-      failure = error;
-      throw error;
-    }
-  }());
-  try {
-    yield* source.pipeThrough(new DecompressionStream("gzip"));
-  } catch (cause) {
-    throw failure ?? new PeerLied(peer, "an archive that is not gzip", { cause });
   }
 }

@@ -143,7 +143,7 @@ export class Schedule {
     this.#situation.close(flight);
     if (result === undefined || !(result.seconds > 0)) return;
     const { peer } = flight;
-    peer.answers++;
+    if (result.bytes > 0) peer.answers++;
     const measured = Math.max(1, result.bytes / result.seconds);
     peer.rate = peer.rate === undefined ? measured : (peer.rate + measured) / 2;
   }

@@ -82,13 +82,9 @@ Deno.test("of what only one brings, also who brings enough may make way", async 
       await pause(500);
     }
   });
-  const asked: string[] = [];
+  const asked: number[][] = [];
   const where = { address: "127.0.0.1", port: rogue.port };
-  using peer = new Peer(where, (bytesPerSecond, milliseconds) => {
-    assert.ok(bytesPerSecond > TRICKLE.bytesInTheWay / 10);
-    assert.ok(milliseconds >= TRICKLE.ms);
-    return asked.push("whether it makes way") > 0;
-  });
+  using peer = new Peer(where, (...how) => asked.push(how) > 0);
   const { signal } = new AbortController();
   const read = async (parts: AsyncIterable<Uint8Array>) => {
     for await (const _part of parts);
@@ -98,6 +94,10 @@ Deno.test("of what only one brings, also who brings enough may make way", async 
     assert.rejects(async () => await read((await peer.archive(DIGEST, signal))!), PeerSlow),
   ]);
   assert.equal(asked.length, 2);
+  for (const [bytesPerSecond, milliseconds] of asked) {
+    assert.ok(bytesPerSecond! > TRICKLE.bytesInTheWay / 10, `${bytesPerSecond} bytes a second`);
+    assert.ok(milliseconds! >= TRICKLE.ms, `${milliseconds} ms`);
+  }
 });
 
 Deno.test("a peer that falls silent midway has failed, and what it sent was handed on", async () => {
