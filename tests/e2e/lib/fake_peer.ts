@@ -105,7 +105,7 @@ export class FakePeer implements AsyncDisposable {
           if (at < this.#pauseAt) next = this.#pauseAt;
           else {
             this.paused.resolve();
-            await Promise.race([this.#resumed.promise, ...this.#silent ? [] : [delay(TRICKLE_MS)]]);
+            await this.#pause();
             next = Math.min(end, at + 1);
           }
         }
@@ -115,8 +115,12 @@ export class FakePeer implements AsyncDisposable {
       },
     }, { highWaterMark: 0 });
   }
-}
 
-function delay(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+  /** Waits until it is resumed, or unless it is silent for the next byte to trickle. */
+  async #pause(): Promise<void> {
+    const trickles = Promise.withResolvers<void>();
+    const timer = this.#silent ? undefined : setTimeout(trickles.resolve, TRICKLE_MS);
+    await Promise.race([this.#resumed.promise, trickles.promise]);
+    clearTimeout(timer);
+  }
 }
