@@ -1,8 +1,6 @@
 import { TRICKLE } from "../wire/limits.ts";
 import type { Member } from "./member.ts";
-
-/** How many times as fast as another somebody has to be: what was measured once is uncertain. */
-const CLEARLY_FASTER = 2;
+import { CLEARLY_FASTER } from "./schedule/schedule.ts";
 
 /** After so many of its turns who is not slow makes way for somebody who may be no faster. */
 const MANY_TURNS = 4;

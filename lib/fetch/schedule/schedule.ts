@@ -6,7 +6,7 @@ import { swarmRequest } from "./swarm.ts";
 export type { Ask } from "./state.ts";
 
 /** How many times as fast as somebody who is to make way: what was measured once is uncertain. */
-const CLEARLY_FASTER = 2;
+export const CLEARLY_FASTER = 2;
 
 /**
  * Decides what to ask of which peer: what happened goes in, requests come out. It knows no
