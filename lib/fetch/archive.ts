@@ -20,8 +20,8 @@ import { readTar, type TarEntry } from "../wire/tar.ts";
  * never over something that is there; symlinks come last, so that nothing goes through one.
  *
  * @param root an empty directory
- * @returns the paths of its executable files
  * @param onBytes called with the number of content bytes after each write
+ * @returns the paths of its executable files
  * @throws InvalidArchive when it says what no archive of an implementation may say
  * @throws StoreFailed when it cannot be written; what `archive` throws; the signal's reason
  */

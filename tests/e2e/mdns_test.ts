@@ -174,6 +174,9 @@ forEachProgram(
     const refused = await room.fetch(three!, wanted.digest);
     room.assertNobody(three!, refused, /no answer from the local network/);
     assert.doesNotMatch(server.log, /Refused|HEAD/);
+    // Who is only downloading it has not answered for those who have it.
+    await using downloading = helper(three!, "downloading_program.ts", wanted.digest);
+    await downloading.output(/^ready/m, "stdout");
     await room.assertFetched(two!, await room.find(two!, wanted.digest), wanted);
     assert.match(server.log, /^HEAD \/\S+\.tar\.gz from/m);
     assert.match(server.log, /^GET \S+\/content from/m);

@@ -234,6 +234,7 @@ Deno.test("the limits are those of the program", () => {
     "manifest": limits.MAX_MANIFEST_SIZE,
     "extended headers of one entry in an archive": limits.MAX_TAR_RECORD_SIZE,
     "entries of an archive": limits.MAX_UNPACKED_ENTRIES,
+    "names of its directories and symlinks": limits.MAX_UNPACKED_NAMES_SIZE,
     "unpacked archive": limits.MAX_UNPACKED_SIZE,
     "transfers that a server has under way": limits.MAX_TRANSFERS,
     "transfers that it has under way to an address": limits.MAX_TRANSFERS_PER_ADDRESS,

@@ -19,6 +19,14 @@ class Directories {
     return absolute;
   }
 
+  /** A 0share that says so, which the wrapper of a program calls. */
+  wrap(program: typeof WRAPPED[number]): string {
+    const share = this.write("share/0share", "#!/bin/sh\necho 0share\n");
+    const target = { command: [share], files: [], options: [] };
+    this.write(`early/${program}`, wrapperText(program, target));
+    return share;
+  }
+
   get path(): string {
     return `${this.directory.path}/early:${this.directory.path}/late`;
   }
@@ -120,11 +128,9 @@ for (const shell of SHELLS) {
     fn: async () => {
       await using directory = new TemporaryDirectory();
       const directories = new Directories(directory);
-      const share = directories.write("share/0share", "#!/bin/sh\necho 0share\n");
       for (const program of WRAPPED) {
         directories.write(`late/${program}`, SHOW_BYTES);
-        const text = wrapperText(program, { command: [share], files: [], options: [] });
-        directories.write(`early/${program}`, text);
+        directories.wrap(program);
       }
       const encoder = new TextEncoder();
       const part = fc.oneof(
@@ -163,10 +169,8 @@ Deno.test({
   fn: async () => {
     await using directory = new TemporaryDirectory();
     const directories = new Directories(directory);
-    const share = directories.write("share/0share", "#!/bin/sh\necho 0share\n");
+    directories.wrap("0install");
     directories.write("late/0install", "#!/bin/sh\necho real\n");
-    const text = wrapperText("0install", { command: [share], files: [], options: [] });
-    directories.write("early/0install", text);
     const latin = "$(printf 'caf\\351')";
     for (
       const [before, words, expected] of [
@@ -194,13 +198,9 @@ Deno.test({
   fn: async () => {
     await using directory = new TemporaryDirectory();
     const directories = new Directories(directory);
-    const share = directories.write("share/0share", "#!/bin/sh\necho 0share\n");
     directories.write("late/0install", "#!/bin/sh\necho real\n");
     directories.write("late/0launch", "#!/bin/sh\necho launch\n");
-    for (const program of WRAPPED) {
-      const text = wrapperText(program, { command: [share], files: [], options: [] });
-      directories.write(`early/${program}`, text);
-    }
+    const [share] = WRAPPED.map((program) => directories.wrap(program));
     const cases: [string, string, string][] = [
       ["0install", "run URI", "0share"],
       ["0install", "-c --offline --with-store=/x download URI", "0share"],
@@ -222,7 +222,7 @@ Deno.test({
       const words = args.split(" ").filter((word) => word !== "");
       assert.deepEqual(directories.call("/bin/sh", program, words), [expected], args);
     }
-    Deno.removeSync(share);
+    Deno.removeSync(share!);
     assert.deepEqual(directories.call("/bin/sh", "0install", ["run"]), ["real"]);
     assert.deepEqual(directories.call("/bin/sh", "0launch", ["URI"]), ["launch"]);
   },

@@ -79,7 +79,7 @@ Deno.test("of what only one brings, also who brings enough may make way", async 
     await say(to, "200 OK", {});
     for (;;) {
       await writeAll(to, part);
-      await pause(500);
+      await pause(100);
     }
   });
   const asked: number[][] = [];
